@@ -1,0 +1,12 @@
+# What the modules stand on. Each is a distribution package; docs/dependencies.md says which and why.
+find_package(Threads REQUIRED)
+find_package(TBB REQUIRED)
+find_package(Eigen3 3.4 REQUIRED NO_MODULE)
+find_package(cereal REQUIRED)
+find_package(fmt REQUIRED)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+if(MUTIRAO_BUILD_CLI)
+  find_package(CLI11 REQUIRED)
+endif()

@@ -1,0 +1,45 @@
+#include "mutirao/core/mapping.hpp"
+
+#include <cerrno>
+
+#include <sys/mman.h>
+
+#include <fmt/format.h>
+
+#include "mutirao/core/error.hpp"
+
+namespace mutirao::core {
+
+Mapping::Mapping(int fd, std::size_t bytes, Access access, std::size_t offset) {
+  if (bytes == 0) return;
+  const int protection = access == Access::kRead ? PROT_READ : PROT_READ | PROT_WRITE;
+  void* address = ::mmap(nullptr, bytes, protection, MAP_SHARED, fd, static_cast<off_t>(offset));
+  if (address == MAP_FAILED) throw IoError(fmt::format("cannot map {} bytes", bytes), errno);
+  address_ = address;
+  bytes_ = bytes;
+}
+
+Mapping Mapping::anonymous_shared(std::size_t bytes) {
+  Mapping mapping;
+  if (bytes == 0) return mapping;
+  void* address = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (address == MAP_FAILED) throw IoError(fmt::format("cannot map {} shared bytes", bytes), errno);
+  mapping.address_ = address;
+  mapping.bytes_ = bytes;
+  return mapping;
+}
+
+Mapping& Mapping::operator=(Mapping&& other) noexcept {
+  if (this != &other) {
+    reset();
+    address_ = std::exchange(other.address_, nullptr);
+    bytes_ = std::exchange(other.bytes_, 0);
+  }
+  return *this;
+}
+
+void Mapping::reset() noexcept {
+  if (address_) ::munmap(std::exchange(address_, nullptr), std::exchange(bytes_, 0));
+}
+
+}  // namespace mutirao::core

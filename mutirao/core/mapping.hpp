@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstddef>
+#include <utility>
+
+namespace mutirao::core {
+
+/// Owns one mmap()ed range and unmaps it. Move-only; empty by default.
+/// Thread safety: the object as a pointer; the bytes are the caller's affair.
+class Mapping {
+ public:
+  enum class Access { kRead, kReadWrite };
+
+  Mapping() noexcept = default;
+  /// Maps `bytes` bytes of `fd` from `offset` (a multiple of the page size), shared with everyone
+  /// who maps the same file. Zero bytes map nothing. Throws IoError.
+  Mapping(int fd, std::size_t bytes, Access access, std::size_t offset = 0);
+  /// Zeroed memory shared with the processes that are forked from this one afterwards. Throws
+  /// IoError.
+  static Mapping anonymous_shared(std::size_t bytes);
+
+  Mapping(Mapping&& other) noexcept
+      : address_(std::exchange(other.address_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+  Mapping& operator=(Mapping&& other) noexcept;
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+  ~Mapping() { reset(); }
+
+  void* data() const noexcept { return address_; }
+  std::size_t size() const noexcept { return bytes_; }
+  explicit operator bool() const noexcept { return address_ != nullptr; }
+  void reset() noexcept;
+
+ private:
+  void* address_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace mutirao::core

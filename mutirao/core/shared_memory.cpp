@@ -1,0 +1,72 @@
+#include "mutirao/core/shared_memory.hpp"
+
+#include <cerrno>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "mutirao/core/error.hpp"
+
+namespace mutirao::core {
+namespace {
+
+UniqueFd reopen_read_only(int fd) {
+  const std::string path = fmt::format("/proc/self/fd/{}", fd);
+  const int read_only = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (read_only < 0)
+    throw IoError("cannot reopen shared memory read-only", errno, "is /proc mounted?");
+  return UniqueFd(read_only);
+}
+
+}  // namespace
+
+std::shared_ptr<SharedMemory> SharedMemory::create(std::size_t bytes) {
+  std::shared_ptr<SharedMemory> memory(new SharedMemory);
+  memory->bytes_ = bytes;
+  if (bytes == 0) return memory;
+  memory->fd_ = UniqueFd(::memfd_create("mutirao", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!memory->fd_)
+    throw IoError("cannot create shared memory", errno,
+                  "raise the limit on open files (ulimit -n)");
+  if (::ftruncate(memory->fd_.get(), static_cast<off_t>(bytes)) != 0) {
+    throw IoError(fmt::format("cannot size shared memory to {} bytes", bytes), errno);
+  }
+  // A receiver's ftruncate would be a SIGBUS for everybody else.
+  if (::fcntl(memory->fd_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0) {
+    throw IoError("cannot seal shared memory", errno);
+  }
+  memory->mapping_ = Mapping(memory->fd_.get(), bytes, Mapping::Access::kReadWrite);
+  memory->data_ = static_cast<std::byte*>(memory->mapping_.data());
+  return memory;
+}
+
+std::shared_ptr<SharedMemory> SharedMemory::open(UniqueFd fd, std::size_t offset, std::size_t bytes,
+                                                 bool frozen) {
+  std::shared_ptr<SharedMemory> memory(new SharedMemory);
+  memory->bytes_ = bytes;
+  memory->offset_ = offset;
+  memory->frozen_ = frozen;
+  if (bytes == 0) return memory;
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const std::size_t start = offset / page * page;
+  const std::size_t lead = offset - start;
+  memory->mapping_ = Mapping(fd.get(), lead + bytes,
+                             frozen ? Mapping::Access::kRead : Mapping::Access::kReadWrite, start);
+  memory->data_ = static_cast<std::byte*>(memory->mapping_.data()) + lead;
+  (frozen ? memory->read_only_fd_ : memory->fd_) = std::move(fd);
+  return memory;
+}
+
+void SharedMemory::freeze() {
+  if (frozen_) return;
+  if (bytes_ > 0) {
+    read_only_fd_ = reopen_read_only(fd_.get());
+    fd_.reset();
+  }
+  frozen_ = true;
+}
+
+}  // namespace mutirao::core

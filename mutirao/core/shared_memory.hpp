@@ -1,0 +1,56 @@
+#pragma once
+
+// A piece of memory that other processes can map, and how it travels to them.
+//
+// Purpose: what core::SharedArray<T> stands on. Memory is anonymous (memfd): it has no name, so
+// nothing is left behind whoever dies. Requires: Linux. Guarantees: the size never changes while
+// anybody maps it; after freeze() a process that receives the memory maps it read-only, from a
+// descriptor that cannot be made writable again. Thread safety: const members from any thread;
+// freeze() by the thread that writes. Ordering: what was written before the memory was sent is
+// visible to whoever receives it. Failure: core::IoError when the system refuses memory or
+// descriptors. Lifetime: unmapped when the last SharedMemory of this process that refers to it
+// goes; the bytes live as long as any process maps them.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "mutirao/core/mapping.hpp"
+#include "mutirao/core/unique_fd.hpp"
+
+namespace mutirao::core {
+
+class SharedMemory {
+ public:
+  /// New zeroed, writable memory of `bytes` bytes, 64-byte aligned. Zero bytes need no descriptor.
+  static std::shared_ptr<SharedMemory> create(std::size_t bytes);
+  /// Memory that another process sent: `bytes` bytes at `offset` of the memory file `fd`, mapped
+  /// read-only when `frozen`.
+  static std::shared_ptr<SharedMemory> open(UniqueFd fd, std::size_t offset, std::size_t bytes,
+                                            bool frozen);
+
+  std::byte* data() const noexcept { return data_; }
+  std::size_t size() const noexcept { return bytes_; }
+  bool frozen() const noexcept { return frozen_; }
+
+  /// Ends writing: receivers map the memory read-only. Idempotent.
+  void freeze();
+
+  /// The descriptor to send: read-only once frozen. -1 when empty.
+  int descriptor() const noexcept { return frozen_ ? read_only_fd_.get() : fd_.get(); }
+  /// Where these bytes start in that file.
+  std::size_t offset() const noexcept { return offset_; }
+
+ private:
+  SharedMemory() = default;
+
+  UniqueFd fd_;            // writable; closed by freeze()
+  UniqueFd read_only_fd_;  // set by freeze(), or what was received
+  Mapping mapping_;
+  std::byte* data_ = nullptr;
+  std::size_t bytes_ = 0;
+  std::size_t offset_ = 0;
+  bool frozen_ = false;
+};
+
+}  // namespace mutirao::core
