@@ -34,10 +34,12 @@ function(mutirao_module name)
   cmake_parse_arguments(ARG "" "" "DEPENDS;LINK_PUBLIC;LINK_PRIVATE" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS "*.cpp" "internal/*.cpp" "kernels/*.cpp")
   file(GLOB headers CONFIGURE_DEPENDS "*.hpp")
-  add_library(mutirao_${name} ${sources} ${headers})
+  add_library(mutirao_${name} ${sources})
+  # Public headers: installed, and each compiled alone by the target all_verify_interface_header_sets.
+  target_sources(mutirao_${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${headers})
   add_library(mutirao::${name} ALIAS mutirao_${name})
   set_target_properties(mutirao_${name} PROPERTIES EXPORT_NAME ${name} OUTPUT_NAME mutirao_${name}
-                        POSITION_INDEPENDENT_CODE ON)
+                        POSITION_INDEPENDENT_CODE ON VERIFY_INTERFACE_HEADER_SETS ON)
   target_compile_features(mutirao_${name} PUBLIC cxx_std_20)
   target_include_directories(mutirao_${name} PUBLIC
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/generated>
