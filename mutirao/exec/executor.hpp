@@ -1,0 +1,128 @@
+#pragma once
+
+// Runs functions somewhere else: in line, on threads, in processes.
+//
+// Purpose: one interface in the manner of Python's concurrent.futures. Write against Executor& and
+// choose where things run when you construct one: InlineExecutor, ThreadExecutor, ProcessExecutor.
+// Requires: a task is something that any executor can send: a function, a captureless lambda, or a
+// struct with `serialize`; arguments and result have a cereal `serialize` (those of the standard
+// library do). A lambda with captures does not compile: pass captured values as arguments.
+// Guarantees: each task runs once. Thread safety: submit and map from any thread. Ordering: what
+// the caller wrote before submit is visible to the task. Failure: see exec/error.hpp; submit throws
+// ExecutorClosed after shutdown. Lifetime: the destructor cancels what is queued and waits for what
+// runs.
+//
+//   ProcessExecutor pool({.workers = 4});
+//   Future<double> area = pool.submit([](double r) { return 3.14159 * r * r; }, 2.0);
+//   std::vector<int> squares = pool.map([](int x) { return x * x; }, std::views::iota(0, 1000));
+
+#include <algorithm>
+#include <cstddef>
+#include <deque>
+#include <iterator>
+#include <memory>
+#include <ranges>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "mutirao/exec/future.hpp"
+#include "mutirao/exec/internal/call.hpp"
+
+namespace mutirao::exec {
+
+struct TaskOptions {
+  std::string name;  ///< shown in errors
+};
+
+struct MapOptions {
+  /// Items handed over at a time; 0 chooses. Every item stays a task of its own: if one crashes,
+  /// it alone has failed.
+  std::size_t chunk = 0;
+};
+
+class Executor {
+ public:
+  virtual ~Executor() = default;
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  /// Runs function(args...), all moved or copied, and gives its result.
+  template <class F, class... Args>
+  requires(!std::is_same_v<std::decay_t<F>, TaskOptions>) auto submit(F&& function,
+                                                                      Args&&... args) {
+    return submit(TaskOptions{}, std::forward<F>(function), std::forward<Args>(args)...);
+  }
+  template <class F, class... Args>
+  auto submit(TaskOptions options, F&& function, Args&&... args) {
+    internal::require_sendable<F, Args...>();
+    using R = internal::ResultOf<F, Args...>;
+    internal::TaskRef task = internal::make_task(
+        backend_, std::move(options.name), std::forward<F>(function), std::forward<Args>(args)...);
+    backend_->start(task);
+    return Future<R>(std::move(task));
+  }
+
+  /// function(item) for every item, in the order of the items. At most a bounded number of items is
+  /// under way at any time, whatever the range. The error of the first item that failed is
+  /// rethrown; items not begun by then are not run.
+  template <class F, std::ranges::input_range Range>
+  auto map(F function, Range&& items, MapOptions options = {}) {
+    using Item = std::ranges::range_value_t<Range>;
+    internal::require_sendable<F&, Item>();
+    using R = internal::ResultOf<F&, Item>;
+    static_assert(!std::is_void_v<R>, "map collects results: let the function return one");
+    const std::size_t chunk = options.chunk != 0 ? options.chunk : internal::kDefaultChunk;
+    const std::size_t window = std::max<std::size_t>(2, worker_count()) * chunk * 2;
+    std::vector<R> results;
+    if constexpr (std::ranges::sized_range<Range>) results.reserve(std::ranges::size(items));
+    std::deque<Future<R>> under_way;
+    std::vector<internal::TaskRef> batch;
+    const CancelRest<R> cancel_rest{*backend_, under_way};
+    auto item = std::ranges::begin(items);
+    const auto end = std::ranges::end(items);
+    while (item != end || !under_way.empty()) {
+      while (item != end && under_way.size() + chunk <= window) {
+        for (std::size_t i = 0; i < chunk && item != end; ++i, ++item) {
+          batch.push_back(internal::make_task(backend_, {}, function, Item(*item)));
+          under_way.push_back(Future<R>(batch.back()));
+        }
+        backend_->start_all(batch);
+        batch.clear();
+      }
+      results.push_back(under_way.front().get());
+      under_way.pop_front();
+    }
+    return results;
+  }
+
+  /// How many tasks can run at the same time.
+  std::size_t worker_count() const noexcept { return backend_->worker_count(); }
+
+ protected:
+  explicit Executor(std::shared_ptr<internal::Backend> backend) : backend_(std::move(backend)) {}
+  const std::shared_ptr<internal::Backend>& backend() const noexcept { return backend_; }
+  template <class F, class... Args>
+  auto submit_local(TaskOptions options, F&& function, Args&&... args) {
+    internal::TaskRef task = internal::make_local_task(
+        backend_, std::move(options.name), std::forward<F>(function), std::forward<Args>(args)...);
+    backend_->start(task);
+    return Future<internal::ResultOf<F, Args...>>(std::move(task));
+  }
+
+ private:
+  /// When map ends early, what has not begun is taken back.
+  template <class R>
+  struct CancelRest {
+    internal::Backend& backend;
+    std::deque<Future<R>>& futures;
+    ~CancelRest() {
+      for (Future<R>& future : futures) backend.cancel_queued(*future.task_);
+    }
+  };
+
+  const std::shared_ptr<internal::Backend> backend_;
+};
+
+}  // namespace mutirao::exec

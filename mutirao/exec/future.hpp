@@ -1,0 +1,75 @@
+#pragma once
+
+// The result of a task that may still be running.
+//
+// Purpose: what Executor::submit returns. Requires: nothing. Guarantees: exactly one of value or
+// exception comes out of get(). Thread safety: one Future, one thread; the task runs wherever its
+// executor says. Ordering: what the task wrote is visible to whoever returns from get(), wait() or
+// a true ready(). Failure: get() throws what the task threw, or an error of exec/error.hpp; a
+// second get() throws core::InvalidArgument. Lifetime: dropping a Future detaches from the task,
+// which goes on; a Future may outlive its executor.
+//
+//   Future<int> answer = pool.submit([](int x) { return x * x; }, 12);
+//   while (!answer.wait_for(100ms)) draw(answer.progress());
+//   int square = answer.get();
+
+#include <chrono>
+#include <type_traits>
+#include <utility>
+
+#include <sys/types.h>
+
+#include "mutirao/exec/error.hpp"
+#include "mutirao/exec/internal/task.hpp"
+#include "mutirao/exec/progress.hpp"
+
+namespace mutirao::exec {
+
+class Executor;
+
+template <class R>
+class [[nodiscard]] Future {
+ public:
+  /// An empty future: valid() is false.
+  Future() noexcept = default;
+  Future(Future&&) noexcept = default;
+  Future& operator=(Future&&) noexcept = default;
+
+  /// False for an empty future and after get().
+  bool valid() const noexcept { return static_cast<bool>(task_); }
+  /// Waits for the task; returns its value or throws its exception. Empties the future.
+  R get() {
+    internal::TaskRef task = std::move(need_task());
+    task->wait();
+    return internal::take_result<R>(*task);
+  }
+  void wait() const { need_task()->wait(); }
+  /// True when the task has ended within `duration`.
+  template <class Rep, class Period>
+  bool wait_for(std::chrono::duration<Rep, Period> duration) const {
+    return need_task()->wait_until(std::chrono::steady_clock::now() + duration);
+  }
+  /// Whether get() would return at once.
+  bool ready() const { return need_task()->poll(); }
+
+  /// The last that the task reported; all zero before the first.
+  Progress progress() const { return need_task()->progress(); }
+  /// The process that runs or ran the task; 0 while none does.
+  pid_t worker_pid() const { return need_task()->worker_pid(); }
+
+ private:
+  friend class Executor;
+  explicit Future(internal::TaskRef task) noexcept : task_(std::move(task)) {}
+  const internal::TaskRef& need_task() const {
+    if (!task_) internal::throw_empty_future();
+    return task_;
+  }
+  internal::TaskRef& need_task() {
+    if (!task_) internal::throw_empty_future();
+    return task_;
+  }
+
+  internal::TaskRef task_;
+};
+
+}  // namespace mutirao::exec

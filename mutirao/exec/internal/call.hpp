@@ -1,0 +1,187 @@
+#pragma once
+
+// Turns submit(function, args...) into a task, here or in another process.
+
+#include <concepts>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <cereal/types/array.hpp>
+#include <cereal/types/map.hpp>
+#include <cereal/types/optional.hpp>
+#include <cereal/types/string.hpp>
+#include <cereal/types/tuple.hpp>
+#include <cereal/types/utility.hpp>
+#include <cereal/types/variant.hpp>
+#include <cereal/types/vector.hpp>
+
+#include "mutirao/exec/internal/function_id.hpp"
+#include "mutirao/exec/internal/task.hpp"
+
+namespace mutirao::exec::internal {
+
+inline constexpr std::size_t kDefaultChunk = 8;
+
+template <class F, class... Args>
+using ResultOf = std::decay_t<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>>;
+
+template <class T>
+concept Serializable = cereal::traits::is_output_serializable<T, core::OutputArchive>::value &&
+    cereal::traits::is_input_serializable<T, core::InputArchive>::value &&
+    std::default_initializable<T>;
+
+template <class F>
+concept FunctionPointer = std::is_pointer_v<F> && std::is_function_v<std::remove_pointer_t<F>>;
+
+template <class F>
+concept Captureless = std::is_empty_v<F> && std::default_initializable<F>;
+
+template <class F>
+concept SendableFunction = FunctionPointer<F> || Captureless<F> || Serializable<F>;
+
+template <class F, class... Args>
+concept Sendable = SendableFunction<std::decay_t<F>> &&(Serializable<std::decay_t<Args>>&&...);
+
+template <class F, class... Args>
+constexpr void require_sendable() {
+  static_assert(std::is_invocable_v<std::decay_t<F>&, std::decay_t<Args>...>,
+                "the function cannot be called with these arguments (they arrive by value)");
+  static_assert(SendableFunction<std::decay_t<F>>,
+                "a task must be a function, a lambda without captures, or a struct with serialize: "
+                "pass captured values as arguments");
+  static_assert((Serializable<std::decay_t<Args>> && ...),
+                "an argument cannot be sent to another process: give its type a default "
+                "constructor and serialize(Archive&), or include its <cereal/types/...> header");
+  if constexpr (std::is_invocable_v<std::decay_t<F>&, std::decay_t<Args>...>) {
+    using R = ResultOf<F, Args...>;
+    static_assert(std::is_void_v<R> || Serializable<R>,
+                  "the result cannot be sent back: give its type a default constructor and "
+                  "serialize(Archive&), or include its <cereal/types/...> header");
+  }
+}
+
+/// What a worker hands to the entry of a call: the bytes to decode, where the outcome goes, and the
+/// word that says how far the task has come.
+class RemoteCall {
+ public:
+  virtual core::InputArchive& input() = 0;
+  virtual core::OutputArchive& output() = 0;
+  virtual void running() noexcept = 0;
+  virtual void encoding() noexcept = 0;
+
+ protected:
+  ~RemoteCall() = default;
+};
+using RemoteEntry = void (*)(RemoteCall&);
+
+template <class F>
+void save_function(core::OutputArchive& archive, const F& function) {
+  if constexpr (FunctionPointer<F>) {
+    FunctionId id = identify(reinterpret_cast<AnyFunction>(function));
+    archive(id);
+  } else if constexpr (!Captureless<F>) {
+    archive(function);
+  }
+}
+
+template <class F>
+F load_function(core::InputArchive& archive) {
+  if constexpr (FunctionPointer<F>) {
+    FunctionId id;
+    archive(id);
+    return reinterpret_cast<F>(resolve(id));
+  } else {
+    F function{};
+    if constexpr (!Captureless<F>) archive(function);
+    return function;
+  }
+}
+
+/// Runs in the worker: decode, call, encode.
+template <class F, class... Args>
+void remote_entry(RemoteCall& call) {
+  F function = load_function<F>(call.input());
+  std::tuple<Args...> arguments;
+  std::apply([&](auto&... each) { (call.input()(each), ...); }, arguments);
+  call.running();
+  using R = ResultOf<F, Args...>;
+  if constexpr (std::is_void_v<R>) {
+    std::apply(function, std::move(arguments));
+    call.encoding();
+  } else {
+    const R result = std::apply(function, std::move(arguments));
+    call.encoding();
+    call.output()(result);
+  }
+}
+
+/// Begins the encoded call: who to run. Throws what a serializer throws, as NotSerializable.
+void save_entry(core::OutputArchive& archive, const FunctionId& entry);
+/// Call inside a catch clause.
+[[noreturn]] void throw_not_serializable(const std::string& task);
+
+template <class F, class... Args>
+class LocalCall final : public LocalTask<ResultOf<F, Args...>> {
+ public:
+  template <class G, class... Given>
+  LocalCall(std::shared_ptr<Backend> backend, std::string name, G&& function, Given&&... args)
+      : LocalTask<ResultOf<F, Args...>>(std::move(backend), std::move(name), false),
+        call_(std::in_place, std::forward<G>(function),
+              std::tuple<Args...>(std::forward<Given>(args)...)) {}
+
+  void run() noexcept override {
+    const CurrentTask current(&this->progress_cell());
+    try {
+      auto& [function, arguments] = *call_;
+      if constexpr (std::is_void_v<ResultOf<F, Args...>>) {
+        std::apply(function, std::move(arguments));
+        this->value.emplace();
+      } else {
+        this->value.emplace(std::apply(function, std::move(arguments)));
+      }
+    } catch (...) {
+      this->set_error(std::current_exception());
+    }
+    call_.reset();
+    this->finish();
+  }
+
+ private:
+  std::optional<std::pair<F, std::tuple<Args...>>> call_;
+};
+
+template <class F, class... Args>
+TaskRef make_local_task(const std::shared_ptr<Backend>& backend, std::string name, F&& function,
+                        Args&&... args) {
+  return TaskRef(new LocalCall<std::decay_t<F>, std::decay_t<Args>...>(
+      backend, std::move(name), std::forward<F>(function), std::forward<Args>(args)...));
+}
+
+template <class F, class... Args>
+TaskRef make_task(const std::shared_ptr<Backend>& backend, std::string name, F&& function,
+                  Args&&... args) {
+  if (!backend->remote()) {
+    return make_local_task(backend, std::move(name), std::forward<F>(function),
+                           std::forward<Args>(args)...);
+  }
+  auto* task = new RemoteTask(backend, std::move(name));
+  TaskRef reference(task);
+  static const FunctionId kEntry = identify(
+      reinterpret_cast<AnyFunction>(&remote_entry<std::decay_t<F>, std::decay_t<Args>...>));
+  core::OutputArchive archive(task->request);
+  try {
+    save_entry(archive, kEntry);
+    const std::decay_t<F>& stored = function;
+    save_function(archive, stored);
+    (archive(static_cast<const std::decay_t<Args>&>(args)), ...);
+  } catch (...) {
+    throw_not_serializable(task->name());
+  }
+  return reference;
+}
+
+}  // namespace mutirao::exec::internal

@@ -1,0 +1,206 @@
+#pragma once
+
+// The state that a Future and an executor share, and what an executor is behind its interface.
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include <sys/types.h>
+
+#include "mutirao/core/archive.hpp"
+#include "mutirao/exec/internal/progress_cell.hpp"
+
+namespace mutirao::exec::internal {
+
+using TimePoint = std::chrono::steady_clock::time_point;
+
+class Backend;
+class RemoteTask;
+
+/// One task, counted by its references. Its status goes kQueued -> (kRunning) -> kDone.
+class Task {
+ public:
+  enum Status : std::uint32_t { kQueued = 0, kRunning = 1, kDone = 2, kHasWaiter = 0x100 };
+
+  Task(std::shared_ptr<Backend> backend, std::string name, bool remote)
+      : backend_(std::move(backend)), name_(std::move(name)), remote_(remote) {}
+  Task(const Task&) = delete;
+  Task& operator=(const Task&) = delete;
+
+  bool done() const noexcept {
+    return (status_.load(std::memory_order_acquire) & ~kHasWaiter) == kDone;
+  }
+  /// As done(), after looking whether the result has arrived.
+  bool poll();
+  void wait();
+  bool wait_until(TimePoint deadline);
+  Progress progress();
+  pid_t worker_pid();
+
+  /// Sleeps until done or the deadline; used by backends that have nothing better to do.
+  bool sleep_until(std::optional<TimePoint> deadline) noexcept;
+  /// kQueued -> kRunning; false when somebody else has it, or it is done.
+  bool claim() noexcept;
+  /// -> kDone: everything that was written before is visible to whoever sees it. Once.
+  void finish() noexcept;
+  /// finish() with this exception.
+  void fail(std::exception_ptr error) noexcept {
+    error_ = std::move(error);
+    finish();
+  }
+
+  /// Runs the function here. Only local tasks.
+  virtual void run() noexcept;
+
+  const std::string& name() const noexcept { return name_; }
+  bool remote() const noexcept { return remote_; }
+  const std::exception_ptr& error() const noexcept { return error_; }
+  ProgressCell& progress_cell() noexcept { return progress_; }
+  void set_worker_pid(pid_t pid) noexcept { worker_pid_.store(pid, std::memory_order_relaxed); }
+  pid_t known_worker_pid() const noexcept { return worker_pid_.load(std::memory_order_relaxed); }
+
+  void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+  void release() noexcept {
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+
+ protected:
+  virtual ~Task() = default;
+  void set_error(std::exception_ptr error) noexcept { error_ = std::move(error); }
+
+ private:
+  std::atomic<std::uint32_t> references_{1};
+  std::atomic<std::uint32_t> status_{kQueued};
+  std::atomic<pid_t> worker_pid_{0};
+  const std::shared_ptr<Backend> backend_;
+  const std::string name_;
+  const bool remote_;
+  std::exception_ptr error_;  // written before kDone, read after
+  ProgressCell progress_;
+};
+
+/// Counts one reference to a task.
+class TaskRef {
+ public:
+  TaskRef() noexcept = default;
+  /// Takes over the reference that a new task is born with.
+  explicit TaskRef(Task* task) noexcept : task_(task) {}
+  TaskRef(const TaskRef& other) noexcept : task_(other.task_) {
+    if (task_) task_->retain();
+  }
+  TaskRef(TaskRef&& other) noexcept : task_(std::exchange(other.task_, nullptr)) {}
+  TaskRef& operator=(TaskRef other) noexcept {
+    std::swap(task_, other.task_);
+    return *this;
+  }
+  ~TaskRef() {
+    if (task_) task_->release();
+  }
+  Task* get() const noexcept { return task_; }
+  Task* operator->() const noexcept { return task_; }
+  Task& operator*() const noexcept { return *task_; }
+  explicit operator bool() const noexcept { return task_ != nullptr; }
+
+ private:
+  Task* task_ = nullptr;
+};
+
+/// Where tasks run. Outlives its executor while a future refers to it.
+class Backend {
+ public:
+  /// `remote`: tasks are encoded and run in other processes.
+  explicit Backend(bool remote) : remote_(remote) {}
+  virtual ~Backend() = default;
+  Backend(const Backend&) = delete;
+  Backend& operator=(const Backend&) = delete;
+
+  /// Accepts a task; throws ExecutorClosed. Its outcome arrives through Task::finish.
+  virtual void start(const TaskRef& task) = 0;
+  virtual void start_all(std::span<const TaskRef> tasks) {
+    for (const TaskRef& task : tasks) start(task);
+  }
+  /// Takes a task back that has not begun, and fails it with Cancelled; false when it has.
+  virtual bool cancel_queued(Task& task) = 0;
+  /// Waits until the task is done; false when the deadline came first.
+  virtual bool wait(Task& task, std::optional<TimePoint> deadline) {
+    return task.sleep_until(deadline);
+  }
+  /// Looks whether results have arrived; never waits.
+  virtual void poll() {}
+  virtual Progress progress(Task& task);
+  virtual pid_t worker_pid(Task& task) { return task.known_worker_pid(); }
+  virtual std::size_t worker_count() const noexcept = 0;
+
+  bool remote() const noexcept { return remote_; }
+
+ private:
+  const bool remote_;
+};
+
+/// A task that is sent: its encoded call, then its encoded outcome.
+class RemoteTask final : public Task {
+ public:
+  RemoteTask(std::shared_ptr<Backend> backend, std::string name)
+      : Task(std::move(backend), std::move(name), true) {}
+
+  core::Payload request;
+  core::Payload reply;
+  /// Where the task is now; guarded by the backend's mutex.
+  std::uint32_t worker = 0;
+  std::uint64_t sequence = 0;
+};
+
+/// A task that runs in this process: holds its value.
+template <class R>
+class LocalTask : public Task {
+ public:
+  using Task::Task;
+  using Value = std::conditional_t<std::is_void_v<R>, std::monostate, R>;
+  std::optional<Value> value;
+};
+
+[[noreturn]] void throw_empty_future();
+/// Rethrows an exception that others may also hold.
+[[noreturn]] void rethrow(const std::exception_ptr& error);
+/// Runs `body` with the reports of this thread going to `task`, and stores what it throws.
+class CurrentTask {
+ public:
+  explicit CurrentTask(ProgressCell* cell) noexcept;
+  ~CurrentTask();
+  CurrentTask(const CurrentTask&) = delete;
+  CurrentTask& operator=(const CurrentTask&) = delete;
+  static ProgressCell* cell() noexcept;
+
+ private:
+  ProgressCell* outer_;
+};
+
+/// The value of a finished task, or its exception.
+template <class R>
+R take_result(Task& task) {
+  if (task.error()) rethrow(task.error());
+  if (task.remote()) {
+    auto& remote = static_cast<RemoteTask&>(task);
+    if constexpr (std::is_void_v<R>) {
+      return;
+    } else {
+      core::InputArchive archive(remote.reply.bytes, remote.reply.attachments);
+      R value;
+      archive(value);
+      return value;
+    }
+  }
+  if constexpr (!std::is_void_v<R>) return std::move(*static_cast<LocalTask<R>&>(task).value);
+}
+
+}  // namespace mutirao::exec::internal

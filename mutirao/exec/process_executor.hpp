@@ -1,0 +1,36 @@
+#pragma once
+
+// Runs tasks in worker processes: a task that crashes costs only itself.
+//
+// Purpose: isolation, and all cores for code that is not thread-safe. Requires: a Runtime on the
+// first line of main. Guarantees: a worker's death (signal, exit() in mid task) fails the one task
+// that it ran; tasks waiting behind it run elsewhere and a new worker takes the place. Shared
+// arrays are passed, not copied, both ways. Each running task holds one core of the program's
+// CoreBudget. What tasks write on stderr appears on this program's; the last of it is in
+// TaskCrashed. Thread safety: any thread. Ordering: tasks begin in the order in which they were
+// submitted. Failure: the constructor throws core::Unsupported without a Runtime and core::IoError
+// when the system refuses memory or descriptors; a pool whose workers cannot be started fails its
+// tasks with WorkerInitFailed. Lifetime: the destructor cancels what is queued, waits for what
+// runs, and ends the workers.
+//
+//   ProcessExecutor pool({.workers = 2});
+//   Future<Model> model = pool.submit(train, table);
+//   try { use(model.get()); } catch (const TaskCrashed& crash) { report(crash); }
+
+#include <cstddef>
+
+#include "mutirao/exec/executor.hpp"
+
+namespace mutirao::exec {
+
+struct ProcessExecutorOptions {
+  std::size_t workers = 0;  ///< 0: as many as there are cores for this program
+};
+
+class ProcessExecutor final : public Executor {
+ public:
+  explicit ProcessExecutor(ProcessExecutorOptions options = {});
+  ~ProcessExecutor() override;
+};
+
+}  // namespace mutirao::exec

@@ -1,0 +1,34 @@
+#pragma once
+
+// What a program that starts worker processes has on the first line of main.
+//
+// Purpose: starts the zygote, a small process from which every worker is forked: no exec, no
+// reload of libraries, about 0.1 ms each. Requires: the first line of main, before any thread
+// exists; one per program. Guarantees: workers see the program as it was at this line: memory that
+// main fills later is not there (pass it as arguments). When the program ends, however it ends,
+// the zygote and every worker end too. Ctrl-C reaches the program only. Thread safety: constructed
+// and destroyed by main's thread. Failure: core::Unsupported when threads exist already,
+// core::InvalidArgument for a second Runtime, core::IoError when the system refuses a process.
+// Lifetime: destroy executors first; the destructor ends the zygote.
+//
+//   int main(int argc, char** argv) {
+//     mutirao::exec::Runtime runtime(argc, argv);
+//     ...
+//   }
+
+#include <memory>
+
+namespace mutirao::exec {
+
+class Runtime {
+ public:
+  Runtime(int& argc, char** argv);
+  ~Runtime();
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+
+  /// Whether a Runtime exists, here or, in a worker, in the program that started it.
+  static bool exists() noexcept;
+};
+
+}  // namespace mutirao::exec
