@@ -10,7 +10,7 @@ endif()
 add_library(mutirao_build INTERFACE)
 target_compile_features(mutirao_build INTERFACE cxx_std_20)
 # -ffp-contract=off: the same bytes whatever the instruction set. x86-64-v2 is the oldest processor that the shipped build runs on.
-target_compile_options(mutirao_build INTERFACE -Wall -Wextra -ffp-contract=off)
+target_compile_options(mutirao_build INTERFACE -Wall -Wextra -Wno-missing-field-initializers -ffp-contract=off)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   target_compile_options(mutirao_build INTERFACE -march=x86-64-v2)
 endif()

@@ -1,0 +1,100 @@
+#pragma once
+
+// From columns of a table to a matrix of numbers, learned on training rows only.
+//
+// Purpose: what stands between a table and an estimator; saved inside the model file, so that new
+// data is treated as the training data was. Guarantees: nothing is learned from rows other than
+// those given to fit(). Columns are found by name; extra ones are ignored.
+//   numbers    one-hot: missing = mean of the training rows. Codes: missing stays NaN.
+//   booleans   0 and 1, otherwise as numbers.
+//   dates      days since 1970, year, month, weekday (Monday = 0), day of year, and hour if a
+//   training row has a time; as numbers. text       one-hot: a column of 0 and 1 per training level
+//   in byte order (and one for missing, if it occurs); over 100 levels
+//              the 100 commonest and one for the rest of the training levels; unseen = zeros.
+//              Codes: the index of the training level in byte order; missing and unseen = NaN.
+// Thread safety: const use from any thread.
+// Failure: core::InvalidInput when a column is missing or holds another kind of value than in
+// training.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <cereal/types/string.hpp>
+#include <cereal/types/vector.hpp>
+
+#include "mutirao/data/feature_selection.hpp"
+#include "mutirao/data/matrix.hpp"
+#include "mutirao/data/table.hpp"
+
+namespace mutirao::data {
+
+/// kOneHot suits linear models, kCodes trees.
+enum class Encoding : std::uint8_t { kOneHot, kCodes };
+
+/// Columns first .. first + count - 1 of a matrix: exactly one of them is 1 in every training row.
+struct OneHotBlock {
+  std::size_t first = 0;
+  std::size_t count = 0;
+};
+
+class FeatureEncoder {
+ public:
+  FeatureEncoder() = default;
+  /// Learns from the given rows of the table.
+  static FeatureEncoder fit(const Table& table, const FeatureSelection& selection,
+                            std::span<const std::uint32_t> rows, Encoding encoding);
+
+  /// rows.size() x width(), row i from rows[i].
+  Matrix transform(const Table& table, std::span<const std::uint32_t> rows) const;
+  /// All rows of the table.
+  Matrix transform(const Table& table) const;
+
+  Encoding encoding() const noexcept { return encoding_; }
+  /// The number of columns that transform() makes.
+  std::size_t width() const noexcept { return names_.size(); }
+  /// "carat", "cut=Ideal", "cut=(missing)", "cut=(other)", "sold.year", ...; width() of them.
+  const std::vector<std::string>& feature_names() const noexcept { return names_; }
+  /// The columns of a table that transform() needs.
+  std::vector<std::string> input_columns() const;
+  std::vector<OneHotBlock> one_hot_blocks() const;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(encoding_, features_, names_);
+  }
+
+ private:
+  struct Feature {
+    std::string column;
+    ColumnType type = ColumnType::kNumber;  // kText also for numbers that are to be categories
+    std::size_t first = 0;                  // of its columns in the matrix
+    std::size_t width = 1;
+    std::vector<double> means;  // numbers, one-hot: what stands for missing, per column
+    bool has_hour = false;      // dates
+    std::vector<std::string>
+        levels;  // text: training levels that have a code of their own, in byte order
+    std::vector<std::string> others;  // text, one-hot: training levels that share a column
+    bool has_missing = false;         // text, one-hot: missing has a column
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+      archive(column, type, first, width, means, has_hour, levels, others, has_missing);
+    }
+  };
+
+  void add_text(const Column& column, std::span<const std::uint32_t> rows);
+  void add_numbers(const Column& column, std::span<const std::uint32_t> rows);
+  void transform_text(const Feature& feature, const Column& column,
+                      std::span<const std::uint32_t> rows, Matrix& out) const;
+  void transform_numbers(const Feature& feature, const Column& column,
+                         std::span<const std::uint32_t> rows, Matrix& out) const;
+
+  Encoding encoding_ = Encoding::kOneHot;
+  std::vector<Feature> features_;
+  std::vector<std::string> names_;
+};
+
+}  // namespace mutirao::data

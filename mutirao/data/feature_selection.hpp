@@ -1,0 +1,66 @@
+#pragma once
+
+// Which columns a model learns from, and why the others are left out.
+//
+// Guarantees: the answer depends on the table alone; every column of the table is accounted for.
+// Thread safety: pure functions.
+// Failure: core::InvalidInput when a named column does not exist (with the nearest name) or when no
+// feature is left.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mutirao/data/table.hpp"
+
+namespace mutirao::data {
+
+enum class Task : std::uint8_t { kRegression, kClassification };
+
+/// "regression", "classification".
+std::string_view name_of(Task task) noexcept;
+
+struct TaskGuess {
+  Task task = Task::kRegression;
+  /// "target 'price' holds integers, 11602 of them distinct": what the guess rests on.
+  std::string because;
+};
+
+/// Text and booleans: classification. Fractions: regression. Integers: classification if at most 10
+/// are distinct and these are at most 5% of the rows, else regression. Dates: regression.
+TaskGuess infer_task(const Column& target);
+
+struct FeatureChoice {
+  std::string target;
+  std::vector<std::string> drop;  ///< never features
+  std::optional<std::string> id;  ///< identifies the rows; not a feature
+  std::vector<std::string>
+      categorical;  ///< treated as text whatever they hold, and kept whatever they look like
+};
+
+struct ColumnUse {
+  std::string name;
+  ColumnType type = ColumnType::kNumber;
+  bool used = false;
+  std::string
+      why;  ///< why it is not used: "target", "dropped", "id", "constant", ...; empty when used
+};
+
+struct FeatureSelection {
+  std::vector<std::string> features;     ///< in the order of the table
+  std::vector<std::string> categorical;  ///< those of them to be treated as text
+  std::vector<ColumnUse> columns;        ///< every column of the table
+};
+
+/// Left out besides target, id and dropped: constant columns (missing counts as a value), text that
+/// is distinct in over 95% of the rows, and an unnamed first column that counts the rows.
+FeatureSelection select_features(const Table& table, const FeatureChoice& choice);
+
+/// Features that alone explain more than 99.9% of a numeric target's variance: by a straight line
+/// for numbers, by the means of the levels for text of at most rows / 10 levels. Each is a possible
+/// leak of the target.
+std::vector<std::string> possible_leaks(const Table& table, const FeatureSelection& selection,
+                                        const Column& target);
+
+}  // namespace mutirao::data
