@@ -1,0 +1,73 @@
+#pragma once
+
+// Grown trees, eight bytes a node.
+//
+// Purpose: how fitted trees are kept, stored and walked. Guarantees: prediction equals a walk with
+// the exact thresholds: a float64 threshold rounded down to float32 divides float32 values as the
+// threshold itself does. Thread safety: immutable; any thread. Lifetime: owns the words, or keeps
+// the mapped file alive that holds them.
+//
+// A tree is a run of 64-bit words in depth-first order, its left child behind each node:
+//   leaf   the float64 value
+//   node   bits 0-31 float32 threshold: x <= threshold goes left
+//          bit 32 the left child is a leaf, bit 33 the right child is a leaf
+//          bit 34 missing (NaN) goes left
+//          bits 35 to 34+F the feature, where F = feature_bits()
+//          the rest: words from the left child to the right child; all ones: the next word says it
+// Whether the root is a leaf is kept beside the tree.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "mutirao/data/matrix.hpp"
+#include "mutirao/exec/core_budget.hpp"
+
+namespace mutirao::models {
+
+class TreeNodes {
+ public:
+  /// Where a tree begins in words(), and whether it is a single leaf.
+  struct Root {
+    std::uint64_t first = 0;
+    std::uint64_t is_leaf = 0;
+  };
+
+  TreeNodes() = default;
+  /// Takes over what was grown. `trees`: one list of words per tree, roots[i].first is set here.
+  TreeNodes(std::size_t n_features, std::vector<std::vector<std::uint64_t>> trees,
+            std::vector<bool> root_is_leaf);
+  /// Refers to words of a model file that `owner` keeps alive. Throws core::CorruptFile unless
+  /// every walk ends in a leaf of its own tree and names a feature that exists.
+  TreeNodes(std::size_t n_features, std::span<const std::uint64_t> words,
+            std::span<const Root> roots, std::shared_ptr<const void> owner);
+
+  std::size_t trees() const noexcept { return roots_.size(); }
+  std::size_t n_features() const noexcept { return n_features_; }
+  std::span<const std::uint64_t> words() const noexcept { return words_; }
+  std::span<const Root> roots() const noexcept { return roots_; }
+  /// Leaves of tree i, and the longest walk in it.
+  std::size_t leaves(std::size_t i) const;
+  std::size_t depth(std::size_t i) const;
+
+  /// out[i] = mean over the trees of the prediction for row rows[i] of x (row i without rows).
+  void predict_mean(data::MatrixView x, std::optional<std::span<const std::uint32_t>> rows,
+                    std::span<double> out, exec::CoreBudget& budget) const;
+  /// sum[i] += the prediction of one tree for row rows[i] of x.
+  void add_predictions(std::size_t tree, data::MatrixView x, std::span<const std::uint32_t> rows,
+                       std::span<double> sum) const;
+
+  /// Bits that hold a feature index: enough for n_features.
+  static unsigned feature_bits(std::size_t n_features) noexcept;
+
+ private:
+  std::size_t n_features_ = 0;
+  std::shared_ptr<const void> owner_;
+  std::span<const std::uint64_t> words_;
+  std::span<const Root> roots_;
+};
+
+}  // namespace mutirao::models
