@@ -70,10 +70,18 @@ Error::Error(ErrorCode code, const std::string& message, std::string hint)
     : std::runtime_error(message), code_(code), hint_(std::move(hint)) {}
 
 IoError::IoError(const std::string& message, int error_number, std::string hint)
+    : IoError(Restored{}, fmt::format("{}: {}", message, system_message(error_number)),
+              error_number, std::move(hint)) {}
+
+IoError::IoError(Restored, const std::string& text, int error_number, std::string hint)
     : Error(error_number == ENOSPC || error_number == EDQUOT ? ErrorCode::kOutOfSpace
                                                              : ErrorCode::kIo,
-            fmt::format("{}: {}", message, system_message(error_number)), std::move(hint)),
+            text, std::move(hint)),
       error_number_(error_number) {}
+
+IoError IoError::restored(const std::string& text, int error_number, std::string hint) {
+  return {Restored{}, text, error_number, std::move(hint)};
+}
 
 std::string describe(const std::exception& error) {
   std::string text = error.what();

@@ -79,9 +79,14 @@ class CorruptFile : public Error {
 class IoError : public Error {
  public:
   IoError(const std::string& message, int error_number, std::string hint = {});
+  /// An error that was written down: what() is `text`, which already says what the system said.
+  static IoError restored(const std::string& text, int error_number, std::string hint);
   int error_number() const noexcept { return error_number_; }
 
  private:
+  struct Restored {};
+  IoError(Restored, const std::string& text, int error_number, std::string hint);
+
   int error_number_;
 };
 

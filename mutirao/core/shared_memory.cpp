@@ -21,23 +21,37 @@ UniqueFd reopen_read_only(int fd) {
   return UniqueFd(read_only);
 }
 
+std::atomic<void (*)() noexcept> release_listener{nullptr};
+
 }  // namespace
+
+UniqueFd create_memory_file(std::size_t bytes) {
+  UniqueFd fd(::memfd_create("mutirao", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!fd)
+    throw IoError("cannot create shared memory", errno,
+                  "raise the limit on open files (ulimit -n)");
+  if (::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0)
+    throw IoError(fmt::format("cannot size shared memory to {} bytes", bytes), errno);
+  // A receiver's ftruncate would be a SIGBUS for everybody else.
+  if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
+    throw IoError("cannot seal shared memory", errno);
+  return fd;
+}
+
+SharedMemory::~SharedMemory() {
+  if (!sent_.load(std::memory_order_relaxed)) return;
+  if (auto* const listener = release_listener.load(std::memory_order_acquire)) listener();
+}
+
+void SharedMemory::set_release_listener(void (*listener)() noexcept) noexcept {
+  release_listener.store(listener, std::memory_order_release);
+}
 
 std::shared_ptr<SharedMemory> SharedMemory::create(std::size_t bytes) {
   std::shared_ptr<SharedMemory> memory(new SharedMemory);
   memory->bytes_ = bytes;
   if (bytes == 0) return memory;
-  memory->fd_ = UniqueFd(::memfd_create("mutirao", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!memory->fd_)
-    throw IoError("cannot create shared memory", errno,
-                  "raise the limit on open files (ulimit -n)");
-  if (::ftruncate(memory->fd_.get(), static_cast<off_t>(bytes)) != 0) {
-    throw IoError(fmt::format("cannot size shared memory to {} bytes", bytes), errno);
-  }
-  // A receiver's ftruncate would be a SIGBUS for everybody else.
-  if (::fcntl(memory->fd_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0) {
-    throw IoError("cannot seal shared memory", errno);
-  }
+  memory->fd_ = create_memory_file(bytes);
   memory->mapping_ = Mapping(memory->fd_.get(), bytes, Mapping::Access::kReadWrite);
   memory->data_ = static_cast<std::byte*>(memory->mapping_.data());
   return memory;

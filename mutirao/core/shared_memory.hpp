@@ -11,6 +11,7 @@
 // descriptors. Lifetime: unmapped when the last SharedMemory of this process that refers to it
 // goes; the bytes live as long as any process maps them.
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -20,8 +21,15 @@
 
 namespace mutirao::core {
 
+/// An anonymous file of zeros whose size can never change. Throws IoError.
+UniqueFd create_memory_file(std::size_t bytes);
+
 class SharedMemory {
  public:
+  ~SharedMemory();
+  SharedMemory(const SharedMemory&) = delete;
+  SharedMemory& operator=(const SharedMemory&) = delete;
+
   /// New zeroed, writable memory of `bytes` bytes, 64-byte aligned. Zero bytes need no descriptor.
   static std::shared_ptr<SharedMemory> create(std::size_t bytes);
   /// Memory that another process sent: `bytes` bytes at `offset` of the memory file `fd`, mapped
@@ -41,6 +49,11 @@ class SharedMemory {
   /// Where these bytes start in that file.
   std::size_t offset() const noexcept { return offset_; }
 
+  /// Says that other processes were given this memory: the listener hears when it is gone here.
+  void mark_sent() noexcept { sent_.store(true, std::memory_order_relaxed); }
+  /// Called, by whatever thread, after the last reference to a sent memory went. One per program.
+  static void set_release_listener(void (*listener)() noexcept) noexcept;
+
  private:
   SharedMemory() = default;
 
@@ -51,6 +64,7 @@ class SharedMemory {
   std::size_t bytes_ = 0;
   std::size_t offset_ = 0;
   bool frozen_ = false;
+  std::atomic<bool> sent_{false};
 };
 
 }  // namespace mutirao::core

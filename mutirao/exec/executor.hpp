@@ -91,8 +91,9 @@ class Executor {
         backend_->start_all(batch);
         batch.clear();
       }
-      results.push_back(under_way.front().get());
+      Future<R> first = std::move(under_way.front());
       under_way.pop_front();
+      results.push_back(first.get());
     }
     return results;
   }

@@ -33,7 +33,14 @@ class [[nodiscard]] Future {
   /// An empty future: valid() is false.
   Future() noexcept = default;
   Future(Future&&) noexcept = default;
-  Future& operator=(Future&&) noexcept = default;
+  Future& operator=(Future&& other) noexcept {
+    if (task_) task_->detach();
+    task_ = std::move(other.task_);
+    return *this;
+  }
+  ~Future() {
+    if (task_) task_->detach();
+  }
 
   /// False for an empty future and after get().
   bool valid() const noexcept { return static_cast<bool>(task_); }

@@ -31,6 +31,9 @@ class ProcessExecutor final : public Executor {
  public:
   explicit ProcessExecutor(ProcessExecutorOptions options = {});
   ~ProcessExecutor() override;
+
+ private:
+  const pid_t owner_;  // the process that made this object
 };
 
 }  // namespace mutirao::exec

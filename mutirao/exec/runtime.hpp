@@ -16,7 +16,7 @@
 //     ...
 //   }
 
-#include <memory>
+#include <sys/types.h>
 
 namespace mutirao::exec {
 
@@ -29,6 +29,10 @@ class Runtime {
 
   /// Whether a Runtime exists, here or, in a worker, in the program that started it.
   static bool exists() noexcept;
+
+ private:
+  pid_t zygote_ = 0;
+  pid_t owner_ = 0;  // the process that made this object
 };
 
 }  // namespace mutirao::exec

@@ -27,31 +27,35 @@ using TimePoint = std::chrono::steady_clock::time_point;
 class Backend;
 class RemoteTask;
 
-/// One task, counted by its references. Its status goes kQueued -> (kRunning) -> kDone.
+/// One task, counted by its references. Bits of its status are only ever added.
 class Task {
  public:
-  enum Status : std::uint32_t { kQueued = 0, kRunning = 1, kDone = 2, kHasWaiter = 0x100 };
+  enum Status : std::uint32_t { kRunning = 1, kDone = 2, kHasWaiter = 4, kNudge = 0x100 };
 
   Task(std::shared_ptr<Backend> backend, std::string name, bool remote)
       : backend_(std::move(backend)), name_(std::move(name)), remote_(remote) {}
   Task(const Task&) = delete;
   Task& operator=(const Task&) = delete;
 
-  bool done() const noexcept {
-    return (status_.load(std::memory_order_acquire) & ~kHasWaiter) == kDone;
-  }
+  bool done() const noexcept { return (status_.load(std::memory_order_acquire) & kDone) != 0; }
   /// As done(), after looking whether the result has arrived.
   bool poll();
   void wait();
   bool wait_until(TimePoint deadline);
   Progress progress();
   pid_t worker_pid();
+  void detach();
 
   /// Sleeps until done or the deadline; used by backends that have nothing better to do.
   bool sleep_until(std::optional<TimePoint> deadline) noexcept;
-  /// kQueued -> kRunning; false when somebody else has it, or it is done.
+  /// Sleeps until the status is no longer `seen`; may return for no reason. False at the deadline.
+  bool sleep_once(std::uint32_t seen, std::optional<TimePoint> deadline) noexcept;
+  std::uint32_t status() const noexcept { return status_.load(std::memory_order_acquire); }
+  /// Wakes whoever sleeps on this task, to look around.
+  void nudge() noexcept;
+  /// Sets kRunning; false when somebody else has it, or it is done.
   bool claim() noexcept;
-  /// -> kDone: everything that was written before is visible to whoever sees it. Once.
+  /// Sets kDone: everything that was written before is visible to whoever sees it. Once.
   void finish() noexcept;
   /// finish() with this exception.
   void fail(std::exception_ptr error) noexcept {
@@ -80,7 +84,7 @@ class Task {
 
  private:
   std::atomic<std::uint32_t> references_{1};
-  std::atomic<std::uint32_t> status_{kQueued};
+  std::atomic<std::uint32_t> status_{0};
   std::atomic<pid_t> worker_pid_{0};
   const std::shared_ptr<Backend> backend_;
   const std::string name_;
@@ -138,6 +142,8 @@ class Backend {
   /// Looks whether results have arrived; never waits.
   virtual void poll() {}
   virtual Progress progress(Task& task);
+  /// Nobody waits for the task any more, and nobody will.
+  virtual void detach() {}
   virtual pid_t worker_pid(Task& task) { return task.known_worker_pid(); }
   virtual std::size_t worker_count() const noexcept = 0;
 
@@ -153,10 +159,12 @@ class RemoteTask final : public Task {
   RemoteTask(std::shared_ptr<Backend> backend, std::string name)
       : Task(std::move(backend), std::move(name), true) {}
 
+  static constexpr std::uint32_t kNowhere = ~std::uint32_t{0};
+
   core::Payload request;
   core::Payload reply;
-  /// Where the task is now; guarded by the backend's mutex.
-  std::uint32_t worker = 0;
+  /// In whose ring the task is now, and its number there; guarded by the backend's mutex.
+  std::uint32_t worker = kNowhere;
   std::uint64_t sequence = 0;
 };
 

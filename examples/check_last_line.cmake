@@ -1,0 +1,10 @@
+# Runs PROGRAM; fails unless it ends well and the last line that it prints is EXPECT.
+execute_process(COMMAND ${PROGRAM} OUTPUT_VARIABLE output RESULT_VARIABLE result)
+if(NOT result EQUAL 0)
+  message(FATAL_ERROR "${PROGRAM} ended with ${result}:\n${output}")
+endif()
+string(REGEX REPLACE "\n$" "" output "${output}")
+string(REGEX REPLACE "^.*\n" "" last "${output}")
+if(NOT last STREQUAL EXPECT)
+  message(FATAL_ERROR "the last line is '${last}', not '${EXPECT}'")
+endif()

@@ -1,0 +1,64 @@
+#include "mutirao/core/process.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <filesystem>
+#include <iterator>
+#include <vector>
+
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "mutirao/core/error.hpp"
+
+namespace mutirao::core {
+
+UniqueFd open_pidfd(pid_t process) {
+  const long fd = ::syscall(SYS_pidfd_open, process, 0);
+  if (fd < 0) throw IoError("cannot watch a process", errno, "Linux 5.3 or later is needed");
+  return UniqueFd(static_cast<int>(fd));
+}
+
+bool send_signal(const UniqueFd& pidfd, int signal) noexcept {
+  return ::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) == 0;
+}
+
+void close_all_except(std::span<const int> kept) noexcept {
+  int fds[16];
+  const std::size_t count = std::min(kept.size(), std::size(fds));
+  std::copy_n(kept.begin(), count, fds);
+  std::sort(fds, fds + count);
+  unsigned first = 3;
+  for (std::size_t i = 0; i <= count; ++i) {
+    const unsigned next = i < count ? static_cast<unsigned>(fds[i]) : ~0U;
+    if (next < first) continue;
+    if (next > first) ::syscall(SYS_close_range, first, i < count ? next - 1 : ~0U, 0);
+    first = next + 1;
+  }
+}
+
+std::size_t thread_count() {
+  std::error_code error;
+  const std::filesystem::directory_iterator tasks("/proc/self/task", error);
+  if (error)
+    throw IoError("cannot count the threads of this process", error.value(), "is /proc mounted?");
+  return static_cast<std::size_t>(std::distance(begin(tasks), end(tasks)));
+}
+
+void raise_file_limit() noexcept {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void reset_signals() noexcept {
+  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+}  // namespace mutirao::core

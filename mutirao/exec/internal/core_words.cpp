@@ -1,0 +1,148 @@
+#include "mutirao/exec/internal/core_words.hpp"
+
+#include <algorithm>
+#include <climits>
+#include <new>
+#include <utility>
+
+#include "mutirao/core/mapping.hpp"
+#include "mutirao/exec/core_budget.hpp"
+#include "mutirao/exec/internal/held_core.hpp"
+
+namespace mutirao::exec::internal {
+namespace {
+
+CoreWords::Participant own_participant;
+thread_local std::optional<std::size_t> held_core;
+
+CoreWords& make_words() {
+  // Never unmapped: threads of other libraries may still give cores back while the program ends.
+  static core::Mapping& mapping =
+      *new core::Mapping(core::Mapping::anonymous_shared(sizeof(CoreWords)));
+  auto* words = new (mapping.data()) CoreWords;
+  words->start(available_cores());
+  return *words;
+}
+
+}  // namespace
+
+void CoreWords::start(std::size_t cores) noexcept {
+  limit(cores);
+  tenants_[0].store(1, std::memory_order_relaxed);
+  places_used_.store(1, std::memory_order_relaxed);
+}
+
+void CoreWords::limit(std::size_t cores) noexcept {
+  cores_.store(static_cast<std::uint32_t>(std::clamp<std::size_t>(cores, 1, kMostCores)),
+               std::memory_order_relaxed);
+}
+
+std::optional<CoreWords::Participant> CoreWords::join() noexcept {
+  for (std::uint32_t place = 0; place < kMostParticipants; ++place) {
+    std::uint32_t tenant = tenants_[place].load(std::memory_order_relaxed);
+    if (tenant & 1) continue;
+    if (!tenants_[place].compare_exchange_strong(tenant, tenant + 1)) continue;
+    std::uint32_t used = places_used_.load();
+    while (used < place + 1 && !places_used_.compare_exchange_weak(used, place + 1)) {
+    }
+    return Participant{place, tenant + 1};
+  }
+  return std::nullopt;
+}
+
+void CoreWords::sweep(Participant participant) noexcept {
+  waits_[participant.place].store(0);
+  for (auto& owner : owners_) {
+    std::uint64_t word = participant.word();
+    owner.compare_exchange_strong(word, 0);
+  }
+  tenants_[participant.place].store(participant.tenant + 1);
+  wake_all();
+}
+
+std::optional<std::size_t> CoreWords::try_take(Participant participant) noexcept {
+  const std::size_t count = cores();
+  // Each participant begins at a word of its own, so that they seldom meet.
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t core = (participant.place + i) % count;
+    std::uint64_t free = 0;
+    if (owners_[core].load(std::memory_order_relaxed) == 0 &&
+        owners_[core].compare_exchange_strong(free, participant.word()))
+      return core;
+  }
+  return std::nullopt;
+}
+
+void CoreWords::give_back(std::size_t core) noexcept {
+  owners_[core].store(0, std::memory_order_seq_cst);
+  if (anybody_waits()) wake_all();
+}
+
+void CoreWords::add_wait(Participant participant, Need need, int change) noexcept {
+  const std::uint32_t unit = need == Need::kTask ? 1 : kSpareUnit;
+  waits_[participant.place].fetch_add(change > 0 ? unit : 0 - unit, std::memory_order_seq_cst);
+}
+
+bool CoreWords::task_waits() const noexcept {
+  const std::uint32_t used = places_used_.load(std::memory_order_relaxed);
+  for (std::uint32_t place = 0; place < used; ++place) {
+    if ((waits_[place].load(std::memory_order_relaxed) & (kSpareUnit - 1)) != 0) return true;
+  }
+  return false;
+}
+
+bool CoreWords::anybody_waits() const noexcept {
+  const std::uint32_t used = places_used_.load(std::memory_order_seq_cst);
+  for (std::uint32_t place = 0; place < used; ++place) {
+    if (waits_[place].load(std::memory_order_seq_cst) != 0) return true;
+  }
+  return false;
+}
+
+void CoreWords::wake_all() noexcept {
+  epoch_.fetch_add(1, std::memory_order_seq_cst);
+  core::futex_wake(epoch_, INT_MAX, core::FutexScope::kShared);
+}
+
+CoreWords& core_words() {
+  static CoreWords& words = make_words();
+  return words;
+}
+
+CoreWords::Participant this_participant() noexcept {
+  return own_participant.tenant == 0 ? CoreWords::Participant{0, 1} : own_participant;
+}
+
+void become_participant(CoreWords::Participant participant) noexcept {
+  own_participant = participant;
+}
+
+bool this_thread_holds_core() noexcept { return held_core.has_value(); }
+
+void adopt_core(std::size_t core) noexcept { held_core = core; }
+
+void drop_core() noexcept {
+  if (held_core) core_words().give_back(*std::exchange(held_core, std::nullopt));
+}
+
+CoreLease::CoreLease() {
+  if (held_core) return;
+  held_core = core_words().take(this_participant(), CoreWords::Need::kTask, [] { return false; });
+  taken_ = true;
+}
+
+CoreLease::~CoreLease() {
+  if (taken_) drop_core();
+}
+
+CoreLoan::CoreLoan() noexcept : lent_(held_core.has_value()) {
+  if (lent_) drop_core();
+}
+
+CoreLoan::~CoreLoan() {
+  if (lent_) {
+    held_core = core_words().take(this_participant(), CoreWords::Need::kTask, [] { return false; });
+  }
+}
+
+}  // namespace mutirao::exec::internal

@@ -1,0 +1,120 @@
+#include "mutirao/exec/internal/function_id.hpp"
+
+#include <cstring>
+#include <mutex>
+#include <string_view>
+#include <vector>
+
+#include <elf.h>
+#include <link.h>
+
+#include <fmt/format.h>
+
+#include "mutirao/core/error.hpp"
+
+namespace mutirao::exec::internal {
+namespace {
+
+struct Module {
+  std::uint64_t id;
+  std::uintptr_t base;
+  std::uintptr_t first;
+  std::uintptr_t last;
+};
+
+// FNV-1a: names modules, defends against nothing.
+std::uint64_t hash(const void* data, std::size_t size) {
+  std::uint64_t value = 0xcbf29ce484222325ULL;
+  const auto* bytes = static_cast<const unsigned char*>(data);
+  for (std::size_t i = 0; i < size; ++i) value = (value ^ bytes[i]) * 0x100000001b3ULL;
+  return value;
+}
+
+// The build id from the module's notes, or 0.
+std::uint64_t build_id(const char* notes, std::size_t size) {
+  const auto padded = [](std::size_t n) { return (n + 3) & ~std::size_t{3}; };
+  std::size_t at = 0;
+  while (at + sizeof(ElfW(Nhdr)) <= size) {
+    ElfW(Nhdr) header;
+    std::memcpy(&header, notes + at, sizeof header);
+    const std::size_t name = at + sizeof header;
+    const std::size_t content = name + padded(header.n_namesz);
+    if (content + header.n_descsz > size) break;
+    if (header.n_type == NT_GNU_BUILD_ID && header.n_namesz == 4 &&
+        std::memcmp(notes + name, "GNU", 4) == 0)
+      return hash(notes + content, header.n_descsz);
+    at = content + padded(header.n_descsz);
+  }
+  return 0;
+}
+
+int add_module(dl_phdr_info* info, std::size_t, void* modules) {
+  Module module{0, info->dlpi_addr, ~std::uintptr_t{0}, 0};
+  for (int i = 0; i < info->dlpi_phnum; ++i) {
+    const ElfW(Phdr)& part = info->dlpi_phdr[i];
+    const std::uintptr_t start = info->dlpi_addr + part.p_vaddr;
+    if (part.p_type == PT_LOAD) {
+      module.first = std::min(module.first, start);
+      module.last = std::max(module.last, start + part.p_memsz);
+    } else if (part.p_type == PT_NOTE && module.id == 0) {
+      module.id = build_id(reinterpret_cast<const char*>(start), part.p_memsz);
+    }
+  }
+  if (module.id == 0) module.id = hash(info->dlpi_name, std::strlen(info->dlpi_name));
+  static_cast<std::vector<Module>*>(modules)->push_back(module);
+  return 0;
+}
+
+// The modules of this process. Libraries can be loaded later, so a miss looks again.
+class ModuleTable {
+ public:
+  template <class Predicate>
+  bool find(Predicate predicate, Module& found) {
+    const std::lock_guard lock(mutex_);
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      for (const Module& module : modules_) {
+        if (predicate(module)) {
+          found = module;
+          return true;
+        }
+      }
+      modules_.clear();
+      ::dl_iterate_phdr(&add_module, &modules_);
+    }
+    return false;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<Module> modules_;
+};
+
+ModuleTable& module_table() {
+  static ModuleTable& table = *new ModuleTable;
+  return table;
+}
+
+}  // namespace
+
+FunctionId identify(AnyFunction function) {
+  const auto address = reinterpret_cast<std::uintptr_t>(function);
+  if (address == 0) throw core::InvalidArgument("a task's function is null");
+  Module module{};
+  if (!module_table().find(
+          [&](const Module& each) { return each.first <= address && address < each.last; }, module))
+    throw core::InvalidArgument("a task's function lies in no module of this program",
+                                "pass a function of the program or of a library");
+  return {module.id, address - module.base};
+}
+
+AnyFunction resolve(const FunctionId& id) {
+  Module module{};
+  if (!module_table().find([&](const Module& each) { return each.id == id.module; }, module) ||
+      module.base + id.offset < module.first || module.base + id.offset >= module.last) {
+    throw core::Unsupported("the task's function lies in a library that the worker has not loaded",
+                            "link the library to the program, or load it before the Runtime");
+  }
+  return reinterpret_cast<AnyFunction>(module.base + id.offset);
+}
+
+}  // namespace mutirao::exec::internal

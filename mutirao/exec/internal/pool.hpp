@@ -1,0 +1,100 @@
+#pragma once
+
+// What stands behind a ProcessExecutor. The picture is in process_executor.cpp.
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "mutirao/core/mapping.hpp"
+#include "mutirao/core/unique_fd.hpp"
+#include "mutirao/exec/internal/channel.hpp"
+#include "mutirao/exec/internal/core_words.hpp"
+#include "mutirao/exec/internal/spawner.hpp"
+#include "mutirao/exec/internal/task.hpp"
+#include "mutirao/exec/internal/worker_process.hpp"
+
+namespace mutirao::exec::internal {
+
+class Pool final : public Backend, public SpawnListener, public std::enable_shared_from_this<Pool> {
+ public:
+  static std::shared_ptr<Pool> start_workers(std::size_t workers);
+  explicit Pool(std::size_t workers);
+
+  void start(const TaskRef& task) override;
+  void start_all(std::span<const TaskRef> tasks) override;
+  bool cancel_queued(Task& task) override;
+  bool wait(Task& task, std::optional<TimePoint> deadline) override;
+  void poll() override;
+  void detach() override;
+  Progress progress(Task& task) override;
+  pid_t worker_pid(Task& task) override;
+  std::size_t worker_count() const noexcept override { return worker_count_; }
+
+  /// Cancels what is queued, waits for what runs, ends the workers. Idempotent.
+  void shut_down();
+  /// Some memory that was sent is not referred to any more. Touches atomics only.
+  void memory_released() noexcept;
+
+ private:
+  using Lock = std::unique_lock<std::mutex>;
+
+  void on_started(std::uint64_t token, pid_t process, core::UniqueFd pidfd) override;
+  void on_failed(std::uint64_t token, int error) override;
+  void on_ended(std::uint64_t token, const WorkerEnd& end) override;
+
+  // All of these want the mutex held.
+  void hire(std::uint32_t index);
+  void accept(const TaskRef& task);
+  bool place_somewhere(const TaskRef& task);
+  bool try_place(WorkerProcess& worker, const TaskRef& task);
+  void requeue(std::vector<TaskRef> tasks);
+  bool anybody_works() const noexcept;
+  void fail_all(const std::string& why, const std::string& hint);
+  void drain_and_feed();
+  void feed(std::uint32_t index);
+  bool steal_for(std::uint32_t index);
+  bool something_done() const noexcept;
+  void arm(Bell::Armed who);
+  void leave_to_server();
+  bool ensure_server();
+  std::vector<std::unique_ptr<WorkerProcess>>::iterator find(std::uint64_t token) noexcept;
+  WorkerProcess* worker_of(const RemoteTask& task) noexcept;
+
+  void lead(Lock& lock, RemoteTask& task, std::optional<TimePoint> deadline,
+            std::optional<CoreLoan>& loan);
+  void follow(Lock& lock, RemoteTask& task, std::optional<TimePoint> deadline,
+              std::optional<CoreLoan>& loan);
+  void look_for_a_while(Lock& lock, const RemoteTask& task);
+  void serve();
+
+  const std::size_t worker_count_;
+  const core::UniqueFd bell_file_;
+  const core::Mapping bell_mapping_;
+  Bell& bell_;
+
+  std::mutex mutex_;
+  // Guarded by mutex_.
+  std::vector<std::unique_ptr<WorkerProcess>> workers_;  // null: could not be started
+  std::vector<std::uint64_t> last_active_;               // by worker; larger is later
+  std::uint64_t activity_ = 0;
+  std::deque<TaskRef> pending_;
+  std::vector<RemoteTask*> waiting_;  // what threads sleep for; the leader's is among them
+  std::deque<Task*> followers_;
+  bool led_ = false;
+  bool closed_ = false;
+  bool server_stops_ = false;
+  int deaths_without_work_ = 0;
+  std::thread server_;
+  std::condition_variable worker_ended_;
+
+  std::atomic<bool> memory_released_{false};
+};
+
+}  // namespace mutirao::exec::internal

@@ -1,0 +1,122 @@
+#include "mutirao/exec/internal/task.hpp"
+
+#include <climits>
+
+#include "mutirao/core/error.hpp"
+#include "mutirao/core/futex.hpp"
+#include "mutirao/exec/error.hpp"
+#include "mutirao/exec/internal/call.hpp"
+
+namespace mutirao::exec {
+namespace internal {
+namespace {
+
+thread_local ProgressCell* current_cell = nullptr;
+
+}  // namespace
+
+void Task::wait() {
+  if (!done()) backend_->wait(*this, std::nullopt);
+}
+
+bool Task::wait_until(TimePoint deadline) { return done() || backend_->wait(*this, deadline); }
+
+bool Task::poll() {
+  if (!done()) backend_->poll();
+  return done();
+}
+
+Progress Task::progress() { return backend_->progress(*this); }
+
+void Task::detach() {
+  if (!done()) backend_->detach();
+}
+
+pid_t Task::worker_pid() { return backend_->worker_pid(*this); }
+
+bool Task::sleep_until(std::optional<TimePoint> deadline) noexcept {
+  for (;;) {
+    std::uint32_t status = status_.load(std::memory_order_acquire);
+    if (status & kDone) return true;
+    if (!(status & kHasWaiter)) {
+      if (!status_.compare_exchange_weak(status, status | kHasWaiter, std::memory_order_acq_rel))
+        continue;
+      status |= kHasWaiter;
+    }
+    if (!core::futex_wait(status_, status, core::FutexScope::kProcess, deadline)) return done();
+  }
+}
+
+bool Task::sleep_once(std::uint32_t seen, std::optional<TimePoint> deadline) noexcept {
+  std::uint32_t status = seen;
+  if (!(status & kHasWaiter)) {
+    if (!status_.compare_exchange_strong(status, status | kHasWaiter, std::memory_order_acq_rel))
+      return true;
+    status |= kHasWaiter;
+  }
+  return core::futex_wait(status_, status, core::FutexScope::kProcess, deadline);
+}
+
+void Task::nudge() noexcept {
+  status_.fetch_add(kNudge, std::memory_order_acq_rel);
+  core::futex_wake(status_, INT_MAX, core::FutexScope::kProcess);
+}
+
+bool Task::claim() noexcept {
+  std::uint32_t status = status_.load(std::memory_order_acquire);
+  while ((status & (kRunning | kDone)) == 0) {
+    if (status_.compare_exchange_weak(status, status | kRunning, std::memory_order_acq_rel))
+      return true;
+  }
+  return false;
+}
+
+void Task::finish() noexcept {
+  const std::uint32_t before = status_.fetch_or(kDone, std::memory_order_acq_rel);
+  if (before & kHasWaiter) core::futex_wake(status_, INT_MAX, core::FutexScope::kProcess);
+}
+
+void Task::run() noexcept {
+  fail(std::make_exception_ptr(core::InternalError("a task for another process was run here")));
+}
+
+Progress Backend::progress(Task& task) {
+  Progress progress;
+  task.progress_cell().read(progress);
+  return progress;
+}
+
+void throw_empty_future() {
+  throw core::InvalidArgument("this future is empty",
+                              "call get() once, on a future that submit returned");
+}
+
+void rethrow(const std::exception_ptr& error) { std::rethrow_exception(error); }
+
+CurrentTask::CurrentTask(ProgressCell* cell) noexcept : outer_(current_cell) {
+  current_cell = cell;
+}
+
+CurrentTask::~CurrentTask() { current_cell = outer_; }
+
+ProgressCell* CurrentTask::cell() noexcept { return current_cell; }
+
+void save_entry(core::OutputArchive& archive, const FunctionId& entry) {
+  archive(entry.module, entry.offset);
+}
+
+void throw_not_serializable(const std::string& task) {
+  const std::string which = task.empty() ? "a task" : "task '" + task + "'";
+  std::throw_with_nested(NotSerializable("the arguments of " + which + " cannot be encoded"));
+}
+
+}  // namespace internal
+
+namespace this_task {
+
+void report_progress(const Progress& progress) noexcept {
+  if (internal::ProgressCell* cell = internal::CurrentTask::cell()) cell->write(progress);
+}
+
+}  // namespace this_task
+}  // namespace mutirao::exec

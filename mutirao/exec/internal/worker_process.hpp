@@ -1,0 +1,124 @@
+#pragma once
+
+// The program's view of one worker: its channel, what is under way in it, what memory it holds.
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "mutirao/core/local_socket.hpp"
+#include "mutirao/core/shared_memory.hpp"
+#include "mutirao/core/unique_fd.hpp"
+#include "mutirao/exec/error.hpp"
+#include "mutirao/exec/internal/channel.hpp"
+#include "mutirao/exec/internal/core_words.hpp"
+#include "mutirao/exec/internal/task.hpp"
+
+namespace mutirao::exec::internal {
+
+/// Not thread-safe: guarded by the pool's mutex, except for what channel() gives.
+class WorkerProcess {
+ public:
+  /// What a dead worker leaves behind.
+  struct Estate {
+    TaskRef crashed;  ///< the task that had started, if one had
+    TaskPhase phase = TaskPhase::kRunning;
+    std::vector<TaskRef> not_started;
+  };
+
+  /// `index`: its place in the pool, written into the tasks that it gets. Throws IoError.
+  WorkerProcess(std::uint32_t index, std::uint64_t token, CoreWords::Participant participant);
+
+  const std::shared_ptr<Channel>& channel() const noexcept { return channel_; }
+  std::uint64_t token() const noexcept { return token_; }
+  CoreWords::Participant participant() const noexcept { return participant_; }
+  /// The end of the socket that the worker gets; closed here once it was handed over.
+  core::LocalSocket& worker_socket() noexcept { return worker_socket_; }
+  void set_pidfd(core::UniqueFd pidfd) noexcept { pidfd_ = std::move(pidfd); }
+  const core::UniqueFd& pidfd() const noexcept { return pidfd_; }
+  /// 0 until the worker has begun to look for tasks.
+  pid_t process() const noexcept {
+    return static_cast<pid_t>(channel_->header().ready.load(std::memory_order_acquire));
+  }
+
+  std::size_t in_flight() const noexcept { return static_cast<std::size_t>(tail_ - head_); }
+  /// Whether it should get a further task now.
+  bool hungry() const noexcept { return in_flight() < appetite(); }
+  /// Whether its tasks are so short that a result is worth looking for without sleeping.
+  bool quick() const noexcept { return ticks_per_task_ < 100 * 16; }
+
+  /// Puts the task into the ring; false when there is no room now. Throws IoError when its memory
+  /// cannot be sent at all.
+  bool place(const TaskRef& task);
+  /// Takes the last task back that has not started.
+  TaskRef recall_last();
+  bool recall(RemoteTask& task);
+  /// Finishes every task whose result has arrived. Returns how many.
+  std::size_t drain();
+  /// Whether drain() would find something. Any thread may ask.
+  bool something_done() const noexcept;
+
+  /// Rings the bell once this many tasks in all are done.
+  void notify_at(std::uint64_t count) noexcept {
+    channel_->header().notify_at.store(count, std::memory_order_seq_cst);
+  }
+  /// For a sleeper with no task of its own here: half way if there is more to feed, else at the
+  /// end.
+  std::uint64_t feeding_point(bool more) const noexcept {
+    return more ? head_ + (tail_ - head_ + 1) / 2 : tail_;
+  }
+
+  bool read_progress(const RemoteTask& task, Progress& progress) const noexcept;
+  /// 0 when the worker has not begun this task.
+  pid_t process_running(const RemoteTask& task) const noexcept;
+
+  /// Tells the worker to let go of memory that nobody refers to here any more.
+  void drop_released_memory();
+  void ask_to_stop() noexcept;
+
+  /// After its death, once.
+  Estate settle();
+
+ private:
+  struct Sent {
+    std::weak_ptr<core::SharedMemory> memory;
+    std::uint64_t number;
+  };
+  struct InFlight {
+    TaskRef task;  // empty: recalled
+    std::shared_ptr<core::SharedMemory> request_file;
+    std::uint64_t request_end = 0;
+  };
+
+  std::size_t appetite() const noexcept;
+  /// The number under which the worker knows the memory; 0 when it cannot be sent now.
+  std::uint64_t number_of(const std::shared_ptr<core::SharedMemory>& memory);
+  bool send_mail(const Mail& mail, int fd);
+  bool collect(const Slot& slot, RemoteTask& task);
+  std::shared_ptr<core::SharedMemory> receive_memory(std::uint64_t task);
+
+  const std::uint32_t index_;
+  const std::uint64_t token_;
+  const CoreWords::Participant participant_;
+  const std::shared_ptr<Channel> channel_;
+  core::LocalSocket socket_;
+  core::LocalSocket worker_socket_;
+  core::UniqueFd pidfd_;
+
+  std::uint64_t head_ = 0;  // tasks [head_, tail_) are in the ring
+  std::uint64_t tail_ = 0;
+  std::array<InFlight, Channel::kSlots> tasks_;
+  RingAllocator request_arena_;
+  std::uint64_t requests_released_ = 0;
+  double ticks_per_task_ = 0;  // moving average, 1/16 us; 0: not known
+
+  std::unordered_map<const core::SharedMemory*, Sent> sent_;
+  std::uint64_t last_memory_number_ = 0;
+};
+
+}  // namespace mutirao::exec::internal

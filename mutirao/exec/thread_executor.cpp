@@ -1,0 +1,239 @@
+#include "mutirao/exec/thread_executor.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <climits>
+#include <condition_variable>
+#include <list>
+#include <mutex>
+#include <optional>
+#include <system_error>
+#include <thread>
+
+#include <fmt/format.h>
+#include <tbb/concurrent_queue.h>
+#include <unistd.h>
+
+#include "mutirao/core/error.hpp"
+#include "mutirao/core/futex.hpp"
+#include "mutirao/exec/core_budget.hpp"
+#include "mutirao/exec/internal/core_words.hpp"
+#include "mutirao/exec/internal/inline_backend.hpp"
+
+namespace mutirao::exec {
+namespace {
+
+using internal::Backend;
+using internal::Task;
+using internal::TaskRef;
+using internal::TimePoint;
+
+constexpr std::size_t kMostThreads = 4096;
+// Threads that stand in for blocked tasks.
+constexpr std::size_t kMostSubstitutes = 256;
+constexpr auto kLookFor = std::chrono::microseconds(30);
+
+/// The queue and its threads. A thread without work looks for a moment, then sleeps on `epoch_`;
+/// who pushes wakes one if `sleepers_` says that any sleeps. Both sides use a read-modify-write of
+/// `sleepers_`, so one of them sees the other.
+class ThreadPool final : public Backend {
+ public:
+  explicit ThreadPool(std::size_t threads) : Backend(false), thread_count_(threads) {
+    try {
+      const std::lock_guard lock(mutex_);
+      for (std::size_t i = 0; i < threads; ++i) add_thread();
+    } catch (const std::system_error& error) {
+      shut_down();
+      throw core::IoError("cannot start a thread", error.code().value(),
+                          "allow more threads (ulimit -u) or ask for fewer");
+    }
+  }
+
+  void start(const TaskRef& task) override {
+    if (closed_.load(std::memory_order_acquire))
+      throw ExecutorClosed("this executor was shut down and takes no more tasks");
+    queue_.push(task);
+    wake(1);
+  }
+
+  bool cancel_queued(Task& task) override {
+    if (!task.claim()) return false;
+    task.fail(std::make_exception_ptr(Cancelled("the task was cancelled before it began")));
+    return true;
+  }
+
+  bool wait(Task& task, std::optional<TimePoint> deadline) override {
+    if (current_pool == nullptr) {
+      const auto until = std::chrono::steady_clock::now() + kLookFor;
+      while (!task.done() && std::chrono::steady_clock::now() < until) core::spin_pause();
+      return task.sleep_until(deadline);
+    }
+    // Inside a task: running the awaited one here can neither block nor reorder anything else.
+    if (!deadline && task.claim()) {
+      task.run();
+      return true;
+    }
+    const internal::CoreLoan loan;
+    current_pool->block();
+    const bool done = task.sleep_until(deadline);
+    current_pool->unblock();
+    return done;
+  }
+
+  std::size_t worker_count() const noexcept override { return thread_count_; }
+
+  void shut_down() {
+    if (closed_.exchange(true)) return;
+    wake(INT_MAX);
+    {
+      const std::lock_guard lock(mutex_);
+      unparked_.notify_all();
+    }
+    // A thread may still add another while it runs its last task.
+    for (;;) {
+      std::list<std::thread> threads;
+      {
+        const std::lock_guard lock(mutex_);
+        threads.swap(threads_);
+      }
+      if (threads.empty()) break;
+      for (std::thread& thread : threads) thread.join();
+    }
+    TaskRef task;
+    while (queue_.try_pop(task)) cancel(*task);
+  }
+
+ private:
+  void wake(int count) {
+    if (sleepers_.fetch_add(0, std::memory_order_seq_cst) == 0) return;
+    epoch_.fetch_add(1, std::memory_order_seq_cst);
+    core::futex_wake(epoch_, count, core::FutexScope::kProcess);
+  }
+
+  static void cancel(Task& task) {
+    if (!task.claim()) return;
+    task.fail(std::make_exception_ptr(
+        Cancelled("the task was cancelled: its executor was shut down before it began")));
+  }
+
+  void add_thread() {
+    threads_.emplace_back([this] { run(); });
+  }
+
+  void run() {
+    current_pool = this;
+    TaskRef task;
+    while (next(task)) {
+      if (closed_.load(std::memory_order_acquire)) {
+        cancel(*task);
+      } else if (task->claim()) {
+        task->set_worker_pid(::getpid());
+        task->run();
+      }
+      task = {};
+      if (surplus_.load(std::memory_order_relaxed) > 0) step_back();
+    }
+  }
+
+  bool next(TaskRef& task) {
+    if (queue_.try_pop(task)) return true;
+    const auto until = std::chrono::steady_clock::now() + kLookFor;
+    while (!closed_.load(std::memory_order_relaxed)) {
+      for (int i = 0; i < 16; ++i) {
+        if (queue_.try_pop(task)) return true;
+        core::spin_pause();
+      }
+      if (std::chrono::steady_clock::now() > until) break;
+    }
+    for (;;) {
+      const std::uint32_t epoch = epoch_.load(std::memory_order_seq_cst);
+      sleepers_.fetch_add(1, std::memory_order_seq_cst);
+      const bool found = queue_.try_pop(task);
+      const bool closed = closed_.load(std::memory_order_seq_cst);
+      if (!found && !closed) core::futex_wait(epoch_, epoch, core::FutexScope::kProcess);
+      sleepers_.fetch_sub(1, std::memory_order_seq_cst);
+      if (found) return true;
+      if (closed) return queue_.try_pop(task);
+      if (queue_.try_pop(task)) return true;
+    }
+  }
+
+  /// The calling thread will sleep inside its task: another takes its place.
+  void block() {
+    const std::lock_guard lock(mutex_);
+    if (parked_ > 0) {
+      --parked_;
+      ++tickets_;
+      unparked_.notify_one();
+    } else if (threads_.size() < thread_count_ + kMostSubstitutes) {
+      try {
+        add_thread();
+      } catch (const std::system_error&) {
+        // Without a substitute there is only less parallelism.
+        ++missing_;
+      }
+    } else {
+      ++missing_;
+    }
+  }
+
+  /// The calling thread goes on: some thread, after its task, is one too many.
+  void unblock() {
+    const std::lock_guard lock(mutex_);
+    if (missing_ > 0) {
+      --missing_;
+    } else {
+      surplus_.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+
+  void step_back() {
+    std::unique_lock lock(mutex_);
+    if (surplus_.load(std::memory_order_relaxed) == 0) return;
+    surplus_.fetch_sub(1, std::memory_order_relaxed);
+    ++parked_;
+    unparked_.wait(lock, [this] { return tickets_ > 0 || closed_.load(); });
+    if (tickets_ > 0) --tickets_;
+  }
+
+  static thread_local ThreadPool* current_pool;
+
+  const std::size_t thread_count_;
+  tbb::concurrent_queue<TaskRef> queue_;
+  std::atomic<bool> closed_{false};
+  std::atomic<std::uint32_t> epoch_{0};
+  std::atomic<std::uint32_t> sleepers_{0};
+  std::atomic<std::size_t> surplus_{0};  // threads that should step back; changed under mutex_
+
+  std::mutex mutex_;
+  std::condition_variable unparked_;
+  // Guarded by mutex_.
+  std::list<std::thread> threads_;
+  std::size_t parked_ = 0;   // stepped back, and not called again
+  std::size_t tickets_ = 0;  // called again, and not yet come
+  std::size_t missing_ = 0;  // blocked without a substitute
+};
+
+thread_local ThreadPool* ThreadPool::current_pool = nullptr;
+
+std::shared_ptr<Backend> make_backend(const ThreadExecutorOptions& options) {
+  if (internal::inline_is_forced()) return internal::make_inline_backend();
+  const std::size_t threads =
+      options.threads != 0 ? options.threads : CoreBudget::current().cores();
+  if (threads > kMostThreads) {
+    throw core::InvalidArgument(
+        fmt::format("an executor has at most {} threads, not {}", kMostThreads, threads));
+  }
+  return std::make_shared<ThreadPool>(threads);
+}
+
+}  // namespace
+
+ThreadExecutor::ThreadExecutor(ThreadExecutorOptions options) : Executor(make_backend(options)) {}
+
+ThreadExecutor::~ThreadExecutor() {
+  if (auto* pool = dynamic_cast<ThreadPool*>(backend().get())) pool->shut_down();
+}
+
+}  // namespace mutirao::exec

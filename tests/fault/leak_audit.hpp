@@ -1,0 +1,40 @@
+#pragma once
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+#include <unistd.h>
+
+namespace mutirao::exec {
+
+/// What this process has open, by name of what lies behind each descriptor.
+inline std::multiset<std::string> open_descriptors() {
+  std::multiset<std::string> found;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code error;
+    const std::string target = std::filesystem::read_symlink(entry, error).string();
+    // The one that lists the folder is gone by now.
+    if (!error) found.insert(target.substr(0, target.find(':')));
+  }
+  return found;
+}
+
+inline std::vector<pid_t> children_of(pid_t process) {
+  std::vector<pid_t> found;
+  const std::string number = std::to_string(process);
+  std::ifstream file("/proc/" + number + "/task/" + number + "/children");
+  for (pid_t child; file >> child;) found.push_back(child);
+  return found;
+}
+
+/// The workers alive: children of this process's one child, the zygote.
+inline std::vector<pid_t> live_workers() {
+  const std::vector<pid_t> zygotes = children_of(::getpid());
+  return zygotes.size() == 1 ? children_of(zygotes.front()) : std::vector<pid_t>{};
+}
+
+}  // namespace mutirao::exec
