@@ -38,7 +38,7 @@ struct TreeOptions {
 };
 
 /// Throws core::InvalidArgument, naming `estimator`, the parameter and its value.
-void check(const TreeOptions& options, std::string_view estimator);
+void check_options(const TreeOptions& options, std::string_view estimator);
 
 class DecisionTreeRegressor final : public Estimator {
  public:

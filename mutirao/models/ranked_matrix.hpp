@@ -5,8 +5,8 @@
 // Purpose: sorting happens once per data set; all tree models, all trees and all folds share the
 // result, also between processes. Guarantees: exact: the ranks order a column as its values, cast
 // to float32 as scikit-learn casts them, are ordered; equal values have equal ranks; NaN (missing)
-// has none and comes last. Numbers beyond the range of float32 are taken as its ends. Memory: 5 to
-// 8 bytes per number. Thread safety: immutable; any thread and process. Failure: core::InvalidInput
+// has none and comes last. Numbers beyond the range of float32 are taken as its ends. Memory: 4
+// bytes per number. Thread safety: immutable; any thread and process. Failure: core::InvalidInput
 // for an infinity, with column and row; core::InvalidArgument for 2^31 rows or more. Lifetime: owns
 // shared memory; x is not needed any more.
 //
@@ -15,6 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -34,9 +35,10 @@ class RankedMatrix {
                         std::size_t max_cores = 0);
 
   std::size_t rows() const noexcept { return rows_; }
-  std::size_t cols() const noexcept { return columns_.size(); }
+  std::size_t cols() const noexcept { return missing_.size(); }
 
-  /// The bit of order() that says: this row's value is larger than that of the row before.
+  /// The bit of order() that says: this row's value is larger than that of the row before. The
+  /// rank of a row is the number of such bits up to it.
   static constexpr std::uint32_t kNewValue = 0x80000000U;
 
   /// Column j: the rows that have a value, in the order of their values (equal values in row
@@ -45,46 +47,23 @@ class RankedMatrix {
     return order_.span().subspan(j * rows_, rows_);
   }
   /// How many rows of column j have no value: the last ones of order().
-  std::size_t missing(std::size_t j) const noexcept { return columns_[j].missing; }
-  /// The distinct values of column j, increasing.
-  std::span<const float> values(std::size_t j) const noexcept {
-    return values_.span().subspan(columns_[j].first_value, columns_[j].distinct);
-  }
-  /// The rank of the value at (row, j): an index into values(j), or values(j).size() when missing.
-  std::uint32_t rank(std::size_t row, std::size_t j) const noexcept;
+  std::size_t missing(std::size_t j) const noexcept { return missing_[j]; }
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(rows_, columns_, order_, values_, ranks_);
+    archive(rows_, missing_, order_);
   }
 
  private:
-  struct Column {
-    std::uint64_t first_value = 0;  // in values_
-    std::uint64_t first_rank = 0;   // byte in ranks_
-    std::uint64_t distinct = 0;
-    std::uint64_t missing = 0;
-    std::uint32_t rank_bytes = 1;  // 1, 2 or 4
-
-    template <class Archive>
-    void serialize(Archive& archive) {
-      archive(first_value, first_rank, distinct, missing, rank_bytes);
-    }
-  };
-
   std::size_t rows_ = 0;
-  std::vector<Column> columns_;
+  std::vector<std::uint64_t> missing_;      // per column
   core::SharedArray<std::uint32_t> order_;  // cols x rows
-  core::SharedArray<float> values_;
-  core::SharedArray<std::uint8_t> ranks_;  // every column 4-byte aligned
 };
 
-inline std::uint32_t RankedMatrix::rank(std::size_t row, std::size_t j) const noexcept {
-  const Column& column = columns_[j];
-  const std::uint8_t* first = ranks_.data() + column.first_rank;
-  if (column.rank_bytes == 1) return first[row];
-  if (column.rank_bytes == 2) return reinterpret_cast<const std::uint16_t*>(first)[row];
-  return reinterpret_cast<const std::uint32_t*>(first)[row];
+/// A number as trees see it: float32, beyond its range the nearest end; NaN stays NaN.
+inline float to_float32(double value) noexcept {
+  constexpr double kLimit = std::numeric_limits<float>::max();
+  return static_cast<float>(value > kLimit ? kLimit : value < -kLimit ? -kLimit : value);
 }
 
 }  // namespace mutirao::models

@@ -1,0 +1,196 @@
+#include "mutirao/models/internal/parameter_table.hpp"
+
+#include <charconv>
+#include <cmath>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "mutirao/core/error.hpp"
+#include "mutirao/core/suggestion.hpp"
+
+namespace mutirao::models::internal {
+namespace {
+
+bool is_none(const std::string& text) { return text == "none" || text == "None"; }
+
+template <class Number>
+std::optional<Number> number_in(const std::string& text) {
+  Number value{};
+  const char* last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, value);
+  if (error != std::errc{} || end != last || text.empty()) return std::nullopt;
+  return value;
+}
+
+std::int64_t to_integer(const std::string& text) {
+  const auto value = number_in<std::int64_t>(text);
+  if (!value) throw core::InvalidArgument("is not an integer");
+  return *value;
+}
+
+double to_real(const std::string& text) {
+  const auto value = number_in<double>(text);
+  if (!value || !std::isfinite(*value)) throw core::InvalidArgument("is not a number");
+  return *value;
+}
+
+bool to_bool(const std::string& text) {
+  if (text == "true" || text == "True" || text == "1") return true;
+  if (text == "false" || text == "False" || text == "0") return false;
+  throw core::InvalidArgument("is neither true nor false");
+}
+
+std::optional<std::int64_t> to_integer_or_none(const std::string& text) {
+  if (is_none(text)) return std::nullopt;
+  return to_integer(text);
+}
+
+CountOrFraction to_count_or_fraction(const std::string& text) {
+  if (const auto count = number_in<std::int64_t>(text)) return *count;
+  return to_real(text);
+}
+
+MaxFeatures to_max_features(const std::string& text) {
+  if (is_none(text)) return MaxFeatures::all();
+  if (text == "sqrt") return MaxFeatures::sqrt();
+  if (text == "log2") return MaxFeatures::log2();
+  const CountOrFraction value = to_count_or_fraction(text);
+  if (const auto* count = std::get_if<std::int64_t>(&value)) return MaxFeatures::of(*count);
+  return MaxFeatures::part(std::get<double>(value));
+}
+
+template <class T>
+std::string text_or_none(const std::optional<T>& value) {
+  return value ? text_of(*value) : "none";
+}
+
+Parameter<RandomForestOptions> of_each_tree(const Parameter<TreeOptions>& parameter) {
+  return {parameter.info,
+          [set = parameter.set](RandomForestOptions& options, const std::string& text) {
+            set(options.tree, text);
+          },
+          [get = parameter.get](const RandomForestOptions& options) { return get(options.tree); }};
+}
+
+std::vector<Parameter<TreeOptions>> make_tree_parameters() {
+  using Text = const std::string&;
+  return {
+      {{"criterion", "text", "squared_error", "squared_error",
+        "what a split makes smaller: the squared error"},
+       [](TreeOptions& o, Text t) { o.criterion = t; },
+       [](const TreeOptions& o) { return o.criterion; }},
+      {{"max_depth", "integer or none", "none", "at least 1", "levels of splits at most"},
+       [](TreeOptions& o, Text t) { o.max_depth = to_integer_or_none(t); },
+       [](const TreeOptions& o) { return text_or_none(o.max_depth); }},
+      {{"min_samples_split", "integer or fraction", "2", "at least 2, or above 0.0 up to 1.0",
+        "rows that a node must have to be split"},
+       [](TreeOptions& o, Text t) { o.min_samples_split = to_count_or_fraction(t); },
+       [](const TreeOptions& o) { return text_of(o.min_samples_split); }},
+      {{"min_samples_leaf", "integer or fraction", "1", "at least 1, or above 0.0 and below 1.0",
+        "rows that a leaf must have"},
+       [](TreeOptions& o, Text t) { o.min_samples_leaf = to_count_or_fraction(t); },
+       [](const TreeOptions& o) { return text_of(o.min_samples_leaf); }},
+      {{"min_weight_fraction_leaf", "number", "0.0", "0 to 0.5",
+        "share of the weight of all rows that a leaf must have"},
+       [](TreeOptions& o, Text t) { o.min_weight_fraction_leaf = to_real(t); },
+       [](const TreeOptions& o) { return text_of(o.min_weight_fraction_leaf); }},
+      {{"max_features", "integer, fraction, sqrt, log2 or none", "none",
+        "at least 1, or above 0.0 up to 1.0", "features that are looked at for each split"},
+       [](TreeOptions& o, Text t) { o.max_features = to_max_features(t); },
+       [](const TreeOptions& o) { return text_of(o.max_features); }},
+      {{"max_leaf_nodes", "integer or none", "none", "at least 2",
+        "leaves at most; the split that gains most comes first"},
+       [](TreeOptions& o, Text t) { o.max_leaf_nodes = to_integer_or_none(t); },
+       [](const TreeOptions& o) { return text_or_none(o.max_leaf_nodes); }},
+      {{"min_impurity_decrease", "number", "0.0", "at least 0",
+        "fall of the mean squared error that a split must bring"},
+       [](TreeOptions& o, Text t) { o.min_impurity_decrease = to_real(t); },
+       [](const TreeOptions& o) { return text_of(o.min_impurity_decrease); }},
+      {{"ccp_alpha", "number", "0.0", "at least 0",
+        "mean squared error that a leaf must save not to be pruned"},
+       [](TreeOptions& o, Text t) { o.ccp_alpha = to_real(t); },
+       [](const TreeOptions& o) { return text_of(o.ccp_alpha); }},
+  };
+}
+
+std::vector<Parameter<RandomForestOptions>> make_forest_parameters() {
+  using Text = const std::string&;
+  std::vector<Parameter<RandomForestOptions>> all = {
+      {{"n_estimators", "integer", "100", "at least 1", "trees"},
+       [](RandomForestOptions& o, Text t) { o.n_estimators = to_integer(t); },
+       [](const RandomForestOptions& o) { return text_of(o.n_estimators); }},
+      {{"bootstrap", "true or false", "true", "",
+        "whether each tree sees rows drawn with replacement, or all rows"},
+       [](RandomForestOptions& o, Text t) { o.bootstrap = to_bool(t); },
+       [](const RandomForestOptions& o) { return text_of(o.bootstrap); }},
+      {{"max_samples", "integer, fraction or none", "none",
+        "at least 1, or above 0.0 up to 1.0; needs bootstrap", "rows drawn for each tree"},
+       [](RandomForestOptions& o, Text t) {
+         o.max_samples = is_none(t) ? std::nullopt : std::optional(to_count_or_fraction(t));
+       },
+       [](const RandomForestOptions& o) { return text_or_none(o.max_samples); }},
+      {{"oob_score", "true or false", "false", "needs bootstrap",
+        "whether rows are predicted by the trees that did not see them"},
+       [](RandomForestOptions& o, Text t) { o.oob_score = to_bool(t); },
+       [](const RandomForestOptions& o) { return text_of(o.oob_score); }},
+  };
+  for (const Parameter<TreeOptions>& parameter : decision_tree_parameters())
+    all.push_back(of_each_tree(parameter));
+  return all;
+}
+
+}  // namespace
+
+const std::vector<Parameter<LinearRegressionOptions>>& linear_regression_parameters() {
+  static const std::vector<Parameter<LinearRegressionOptions>> all = {
+      {{"fit_intercept", "true or false", "true", "", "whether a constant is added to the model"},
+       [](LinearRegressionOptions& o, const std::string& t) { o.fit_intercept = to_bool(t); },
+       [](const LinearRegressionOptions& o) { return text_of(o.fit_intercept); }},
+  };
+  return all;
+}
+
+const std::vector<Parameter<TreeOptions>>& decision_tree_parameters() {
+  static const std::vector<Parameter<TreeOptions>> all = make_tree_parameters();
+  return all;
+}
+
+const std::vector<Parameter<RandomForestOptions>>& random_forest_parameters() {
+  static const std::vector<Parameter<RandomForestOptions>> all = make_forest_parameters();
+  return all;
+}
+
+const std::map<std::string, std::string>& not_offered() {
+  static const std::map<std::string, std::string> all = {
+      {"copy_X", "the data is never changed; leave it out"},
+      {"n_jobs", "the number of cores is a matter of the whole program; use --cores"},
+      {"positive", "coefficients cannot be kept positive; leave it out"},
+      {"random_state", "the seed belongs to the whole run; use --seed"},
+      {"splitter", "the best split is always taken; leave it out"},
+      {"verbose", "progress is always shown; leave it out"},
+      {"warm_start", "a fit always starts anew; leave it out"},
+  };
+  return all;
+}
+
+void throw_unknown_parameter(std::string_view estimator, const std::string& name,
+                             const std::vector<std::string>& known) {
+  const auto reason = not_offered().find(name);
+  if (reason != not_offered().end()) {
+    throw core::InvalidArgument(fmt::format("{}.{} is not offered", estimator, name),
+                                reason->second);
+  }
+  throw core::InvalidArgument(fmt::format("{} has no parameter '{}'", estimator, name),
+                              core::suggestion(name, known));
+}
+
+void throw_bad_value(std::string_view estimator, const ParameterInfo& parameter,
+                     const std::string& value, const std::string& complaint) {
+  throw core::InvalidArgument(
+      fmt::format("{}.{}: '{}' {}", estimator, parameter.name, value, complaint),
+      fmt::format("{} takes: {}{}{}", parameter.name, parameter.type,
+                  parameter.range.empty() ? "" : ", ", parameter.range));
+}
+
+}  // namespace mutirao::models::internal

@@ -1,0 +1,80 @@
+#pragma once
+
+// The named arrays of a model file, as estimators write and read them.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "mutirao/core/error.hpp"
+#include "mutirao/models/tree_nodes.hpp"
+
+namespace mutirao::models {
+
+/// Collects sections. What add() is given must outlive the writer; keep() copies.
+class SectionWriter {
+ public:
+  struct Section {
+    std::string name;
+    std::span<const std::byte> bytes;
+  };
+
+  template <class T>
+  void add(std::string name, std::span<const T> values) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    sections_.push_back({std::move(name), std::as_bytes(values)});
+  }
+  template <class T>
+  void keep(std::string name, std::span<const T> values) {
+    const std::span<const std::byte> bytes = std::as_bytes(values);
+    kept_.push_back(std::make_unique<std::vector<std::byte>>(bytes.begin(), bytes.end()));
+    sections_.push_back({std::move(name), *kept_.back()});
+  }
+  const std::vector<Section>& sections() const noexcept { return sections_; }
+
+ private:
+  std::vector<Section> sections_;
+  std::vector<std::unique_ptr<std::vector<std::byte>>> kept_;
+};
+
+/// Gives sections of a verified file.
+class SectionReader {
+ public:
+  SectionReader(std::vector<SectionWriter::Section> sections, std::shared_ptr<const void> owner)
+      : sections_(std::move(sections)), owner_(std::move(owner)) {}
+
+  /// The values of a section, 64-byte aligned. core::CorruptFile when there is none of that name,
+  /// or when it does not hold whole values.
+  template <class T>
+  std::span<const T> get(std::string_view name) const {
+    for (const auto& section : sections_) {
+      if (section.name != name) continue;
+      if (section.bytes.size() % sizeof(T) != 0) break;
+      return {reinterpret_cast<const T*>(section.bytes.data()), section.bytes.size() / sizeof(T)};
+    }
+    throw core::CorruptFile("the model file lacks its section '" + std::string(name) + "'",
+                            "train the model again; the file cannot be used");
+  }
+  /// Keeps the file mapped.
+  const std::shared_ptr<const void>& owner() const noexcept { return owner_; }
+
+ private:
+  std::vector<SectionWriter::Section> sections_;
+  std::shared_ptr<const void> owner_;
+};
+
+namespace internal {
+
+void save_trees(SectionWriter& writer, const TreeNodes& nodes,
+                const std::vector<double>& importances);
+TreeNodes load_trees(const SectionReader& reader, std::vector<double>& importances);
+
+}  // namespace internal
+}  // namespace mutirao::models

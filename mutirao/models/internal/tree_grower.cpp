@@ -1,0 +1,536 @@
+#include "mutirao/models/internal/tree_grower.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <queue>
+#include <utility>
+
+#include "mutirao/core/error.hpp"
+#include "mutirao/models/internal/grown_nodes.hpp"
+#include "mutirao/models/internal/tree_kernels.hpp"
+#include "mutirao/models/internal/tree_tile.hpp"
+
+namespace mutirao::models::internal {
+namespace {
+
+/// Nodes of at least this many rows are searched and split by several threads, a column each.
+constexpr std::size_t kRowsWorthThreads = 8192;
+/// A single tree is cut into tiles of at most 1/32 of its rows, and at least this many.
+constexpr std::size_t kTileRows = 512;
+constexpr std::size_t kTiles = 32;
+/// Scores that differ by less, relatively, are equal: the same rows, added in another order.
+constexpr double kEqual = 1e-12;
+/// Entries that a partition may write beyond the last.
+constexpr std::size_t kRoomBeyond = 16;
+constexpr std::size_t kNarrowRows = kMissingRank<NarrowEntry>;
+
+/// Random numbers of one node, keyed by the path to it, so that they do not depend on the order in
+/// which nodes are grown. SplitMix64 (Steele, Lea, Flood 2014).
+class NodeStream {
+ public:
+  explicit NodeStream(std::uint64_t key) noexcept : state_(key) {}
+  std::uint64_t below(std::uint64_t bound) noexcept {
+    __extension__ using Wide = unsigned __int128;
+    return static_cast<std::uint64_t>(static_cast<Wide>(mix(state_ += kGamma)) * bound >> 64);
+  }
+  static std::uint64_t child(std::uint64_t key, bool left) noexcept {
+    return mix(key ^ (left ? 0x6a09e667f3bcc908ULL : 0xbb67ae8584caa73bULL));
+  }
+
+ private:
+  static constexpr std::uint64_t kGamma = 0x9e3779b97f4a7c15ULL;
+  static std::uint64_t mix(std::uint64_t value) noexcept {
+    value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    value = (value ^ (value >> 27)) * 0x94d049bb133111ebULL;
+    return value ^ (value >> 31);
+  }
+  std::uint64_t state_;
+};
+
+/// A node that may be split: the range [first, last) of every list of its tile.
+struct OpenNode {
+  std::size_t first = 0;
+  std::size_t last = 0;
+  Sums total;
+  std::uint64_t key = 0;
+  std::uint32_t node = 0;
+  std::uint32_t depth = 0;
+
+  std::size_t rows() const noexcept { return last - first; }
+};
+
+struct Split {
+  double score = -1.0;
+  std::size_t feature = 0;
+  std::size_t left = 0;  // rows of the list's front; 0: no split
+  bool missing_left = false;
+};
+
+struct Growth {
+  const TreeTask& task;
+  const GrowthLimits& limits;
+  double centre;      // what was taken off every y
+  double min_weight;  // on either side of a split
+  double weight;      // of the whole tree
+};
+
+template <class Entry>
+class Grower {
+ public:
+  Grower(const Growth& growth, Tile<Entry>& tile, std::vector<GrownNode>& nodes,
+         exec::CoreBudget* budget, std::size_t max_cores)
+      : growth_(growth),
+        tile_(tile),
+        nodes_(nodes),
+        kernels_(tree_kernels<Entry>(growth.task.instruction_set)),
+        budget_(budget),
+        max_cores_(max_cores),
+        cut_limits_{.min_rows = growth.limits.min_samples_leaf, .min_weight = growth.min_weight},
+        draw_order_(tile.features) {
+    std::iota(draw_order_.begin(), draw_order_.end(), 0U);
+    rooms_.resize(budget != nullptr ? std::max<std::size_t>(1, budget->cores()) : 1);
+  }
+
+  /// Grows below `root`, depth first; nodes of at most `cut` rows are left to others, in
+  /// `frontier`.
+  void grow(const OpenNode& root, std::size_t cut, std::vector<OpenNode>& frontier) {
+    std::vector<OpenNode> open;
+    if (!divisible(root) || pure(root)) {
+      make_leaf(root.node, tile_.list(0) + root.first, root.rows());
+    } else {
+      open.push_back(root);
+    }
+    while (!open.empty()) {
+      const OpenNode node = open.back();
+      open.pop_back();
+      throw_if_stopped();
+      const Split split = best_split(node);
+      if (!worth(split, node)) {
+        make_leaf(node.node, tile_.list(0) + node.first, node.rows());
+        continue;
+      }
+      for (const OpenNode& child : apply(split, node)) {
+        if (child.rows() == 0) continue;
+        (child.rows() > cut ? open : frontier).push_back(child);
+      }
+    }
+  }
+
+  /// Splits the leaf that gains most, until there are `max_leaves`.
+  void grow_best_first(const OpenNode& root, std::size_t max_leaves) {
+    struct Candidate {
+      OpenNode node;
+      Split split;
+      double gain;
+      // The larger gain first; of equals the older node.
+      bool operator<(const Candidate& other) const noexcept {
+        return gain != other.gain ? gain < other.gain : node.node > other.node.node;
+      }
+    };
+    std::priority_queue<Candidate> candidates;
+    const auto consider = [&](const OpenNode& node) {
+      throw_if_stopped();
+      // A leaf until its turn comes.
+      make_leaf(node.node, tile_.list(0) + node.first, node.rows());
+      const Split split = best_split(node);
+      if (worth(split, node)) candidates.push({node, split, split.score / node.total.w});
+    };
+    if (divisible(root) && !pure(root)) {
+      consider(root);
+    } else {
+      make_leaf(root.node, tile_.list(0) + root.first, root.rows());
+    }
+    for (std::size_t leaves = 1; leaves < max_leaves && !candidates.empty(); ++leaves) {
+      const Candidate best = candidates.top();
+      candidates.pop();
+      for (const OpenNode& child : apply(best.split, best.node)) {
+        if (child.rows() != 0) consider(child);
+      }
+    }
+  }
+
+ private:
+  void throw_if_stopped() const {
+    if (growth_.task.stop.stop_requested())
+      throw core::Error(core::ErrorCode::kCancelled, "the fit was stopped");
+  }
+
+  bool divisible(const OpenNode& node) const noexcept {
+    const GrowthLimits& limits = growth_.limits;
+    return node.rows() >= limits.min_samples_split && node.rows() >= 2 * limits.min_samples_leaf &&
+           node.depth < limits.max_depth && node.total.w >= 2 * growth_.min_weight;
+  }
+
+  bool pure(const OpenNode& node) const noexcept {
+    const Entry* entries = tile_.list(0) + node.first;
+    for (std::size_t i = 1; i < node.rows(); ++i) {
+      if (tile_.y[row_of(entries[i])] != tile_.y[row_of(entries[0])]) return false;
+    }
+    return true;
+  }
+
+  bool worth(const Split& split, const OpenNode& node) const noexcept {
+    if (split.left == 0) return false;
+    const double improvement = split.score / node.total.w / growth_.weight;
+    return improvement + std::numeric_limits<double>::epsilon() >=
+           growth_.limits.min_impurity_decrease;
+  }
+
+  bool constant(std::size_t feature, const OpenNode& node) const noexcept {
+    const Entry* list = tile_.list(feature);
+    return rank_of(list[node.first]) == rank_of(list[node.last - 1]);
+  }
+
+  /// The features to look at: all that vary, or max_features drawn, and further ones until one
+  /// varies, as scikit-learn draws them.
+  void choose_features(const OpenNode& node, NodeStream& stream) {
+    candidates_.clear();
+    const std::size_t wanted = growth_.limits.max_features;
+    if (wanted >= tile_.features) {
+      for (std::size_t j = 0; j < tile_.features; ++j) {
+        if (!constant(j, node)) candidates_.push_back(static_cast<std::uint32_t>(j));
+      }
+      return;
+    }
+    swaps_.clear();
+    for (std::size_t drawn = 0; drawn < tile_.features; ++drawn) {
+      if (drawn >= wanted && !candidates_.empty()) break;
+      const std::size_t at = drawn + stream.below(tile_.features - drawn);
+      std::swap(draw_order_[drawn], draw_order_[at]);
+      swaps_.push_back(at);
+      if (!constant(draw_order_[drawn], node)) candidates_.push_back(draw_order_[drawn]);
+    }
+    // Undone, so that the next draw does not depend on this node.
+    for (std::size_t drawn = swaps_.size(); drawn-- > 0;)
+      std::swap(draw_order_[drawn], draw_order_[swaps_[drawn]]);
+  }
+
+  Split search(std::size_t feature, const OpenNode& node, double floor) const {
+    const Entry* entries = tile_.list(feature) + node.first;
+    const std::size_t n = node.rows();
+    Split split{.score = floor, .feature = feature};
+    Cut cut =
+        kernels_.best_cut(entries, n, tile_.sums.data(), node.total, {}, 0, cut_limits_, floor);
+    if (cut.left != 0) split = {.score = cut.score, .feature = feature, .left = cut.left};
+    if (rank_of(entries[n - 1]) != kMissingRank<Entry>) return split;
+    const std::size_t present = present_rows(entries, n);
+    const Sums missing = sum(entries + present, n - present);
+    cut = kernels_.best_cut(entries, present, tile_.sums.data(), node.total, missing, n - present,
+                            cut_limits_, split.score);
+    if (cut.left != 0) {
+      split = {.score = cut.score, .feature = feature, .left = cut.left, .missing_left = true};
+    }
+    return split;
+  }
+
+  Split best_split(const OpenNode& node) {
+    NodeStream stream(node.key);
+    choose_features(node, stream);
+    if (node.rows() == 2 && growth_.min_weight == 0.0) return split_pair(node, stream);
+    const bool by_threads = budget_ != nullptr && node.rows() >= kRowsWorthThreads;
+    if (by_threads) {
+      found_.resize(candidates_.size());
+      budget_->for_each(
+          candidates_.size(),
+          [&](std::size_t i, std::size_t) { found_[i] = search(candidates_[i], node, -1.0); },
+          max_cores_);
+    }
+    Split best;
+    std::size_t equals = 0;
+    for (std::size_t i = 0; i < candidates_.size(); ++i) {
+      // Just below the best so far, so that an equal one is seen.
+      const double floor = best.left == 0 ? -1.0 : best.score * (1.0 - 2.0 * kEqual);
+      const Split split = by_threads ? found_[i] : search(candidates_[i], node, floor);
+      if (split.left == 0) continue;
+      const double difference = split.score - best.score;
+      if (best.left != 0 && std::abs(difference) <= kEqual * best.score) {
+        if (stream.below(++equals) != 0) continue;
+      } else if (best.left != 0 && difference < 0.0) {
+        continue;
+      } else {
+        equals = 1;
+      }
+      best = split;
+    }
+    return best;
+  }
+
+  /// Two rows: every feature that varies splits them equally well.
+  Split split_pair(const OpenNode& node, NodeStream& stream) const {
+    if (candidates_.empty()) return {};
+    const std::size_t feature = candidates_[stream.below(candidates_.size())];
+    const Sums row = tile_.sums[row_of(tile_.list(feature)[node.first])];
+    const double d = row.wy * node.total.w - node.total.wy * row.w;
+    return {.score = d * d / (row.w * (node.total.w - row.w)), .feature = feature, .left = 1};
+  }
+
+  static std::size_t present_rows(const Entry* entries, std::size_t n) noexcept {
+    const Entry first_missing = static_cast<Entry>(kMissingRank<Entry> << kRankShift<Entry>);
+    return static_cast<std::size_t>(
+        std::lower_bound(entries, entries + n, first_missing,
+                         [](Entry entry, Entry bound) { return rank_of(entry) < rank_of(bound); }) -
+        entries);
+  }
+
+  Sums sum(const Entry* entries, std::size_t n) const noexcept {
+    Sums total;
+    for (std::size_t i = 0; i < n; ++i) {
+      const Sums& row = tile_.sums[row_of(entries[i])];
+      total.wy += row.wy;
+      total.w += row.w;
+    }
+    return total;
+  }
+
+  float threshold_of(const Split& split, const OpenNode& node) const noexcept {
+    const Entry* entries = tile_.list(split.feature) + node.first;
+    const std::span<const double> column = growth_.task.x.column(split.feature);
+    if (rank_of(entries[split.left]) == kMissingRank<Entry>)
+      return std::numeric_limits<float>::infinity();
+    const float below = to_float32(column[tile_.row[row_of(entries[split.left - 1])]]);
+    const float above = to_float32(column[tile_.row[row_of(entries[split.left])]]);
+    const double middle = double{below} / 2.0 + double{above} / 2.0;
+    // Rounded down: a float32 is <= it exactly if it is <= middle.
+    auto threshold = static_cast<float>(middle);
+    if (double{threshold} > middle) threshold = std::nextafter(threshold, below);
+    return threshold < above ? threshold : below;
+  }
+
+  /// Marks one side of a split; gives its sums and whether its targets are all the same.
+  std::pair<Sums, bool> mark(const Entry* entries, std::size_t n, std::uint8_t side) noexcept {
+    Sums total;
+    double least = std::numeric_limits<double>::infinity();
+    double most = -least;
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::size_t row = row_of(entries[i]);
+      tile_.left[row] = side;
+      total.wy += tile_.sums[row].wy;
+      total.w += tile_.sums[row].w;
+      least = std::min(least, tile_.y[row]);
+      most = std::max(most, tile_.y[row]);
+    }
+    return {total, least == most};
+  }
+
+  /// Splits the node. Gives the children that may be split again; one without rows is a leaf.
+  std::array<OpenNode, 2> apply(const Split& split, const OpenNode& node) {
+    Entry* entries = tile_.list(split.feature) + node.first;
+    const std::size_t n = node.rows();
+    const bool has_missing = rank_of(entries[n - 1]) == kMissingRank<Entry>;
+    const float threshold = threshold_of(split, node);
+    std::size_t n_left = split.left;
+    if (has_missing && split.missing_left) {
+      // The missing ones move from the end to behind the left part.
+      const std::size_t present = present_rows(entries, n);
+      n_left += n - present;
+      std::rotate(entries + split.left, entries + present, entries + n);
+    }
+    const auto [left_total, left_pure] = mark(entries, n_left, 1);
+    const auto [right_total, right_pure] = mark(entries + n_left, n - n_left, 0);
+
+    const auto left_node = static_cast<std::uint32_t>(nodes_.size());
+    nodes_.resize(nodes_.size() + 2);
+    nodes_[node.node] = {.value = growth_.centre + node.total.wy / node.total.w,
+                         .gain = split.score / node.total.w,
+                         .threshold = threshold,
+                         .feature = static_cast<std::uint32_t>(split.feature),
+                         .left = left_node,
+                         .right = left_node + 1,
+                         .missing_left = has_missing ? split.missing_left : n_left > n - n_left};
+    OpenNode left{.first = node.first,
+                  .last = node.first + n_left,
+                  .total = left_total,
+                  .key = NodeStream::child(node.key, true),
+                  .node = left_node,
+                  .depth = node.depth + 1};
+    OpenNode right{.first = left.last,
+                   .last = node.last,
+                   .total = right_total,
+                   .key = NodeStream::child(node.key, false),
+                   .node = left_node + 1,
+                   .depth = node.depth + 1};
+    const bool left_open = !left_pure && divisible(left);
+    const bool right_open = !right_pure && divisible(right);
+    if (!left_open) make_leaf(left.node, entries, n_left);
+    if (!right_open) make_leaf(right.node, entries + n_left, n - n_left);
+    if (left_open || right_open) {
+      partition_others(split.feature, node);
+    }
+    if (!left_open) left.last = left.first;
+    if (!right_open) right.last = right.first;
+    // The right one first: a stack takes the left one next.
+    return {right, left};
+  }
+
+  void partition_others(std::size_t but, const OpenNode& node) {
+    const auto partition_one = [&](std::size_t j, std::size_t lane) {
+      if (j == but) return;
+      auto& room = rooms_[lane];
+      if (room.size() < node.rows() + kRoomBeyond) room.resize(node.rows() + kRoomBeyond);
+      kernels_.partition(tile_.list(j) + node.first, node.rows(), tile_.left.data(), room.data());
+    };
+    if (budget_ != nullptr && node.rows() >= kRowsWorthThreads) {
+      budget_->for_each(tile_.features, partition_one, max_cores_);
+    } else {
+      for (std::size_t j = 0; j < tile_.features; ++j) partition_one(j, 0);
+    }
+  }
+
+  void make_leaf(std::size_t node, const Entry* entries, std::size_t n) {
+    GrownNode& leaf = nodes_[node];
+    const double first = tile_.y[row_of(entries[0])];
+    // Differences from the first target: the mean of equal targets is that target, exactly.
+    double above = 0.0;
+    double weight = 0.0;
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::size_t row = row_of(entries[i]);
+      above += tile_.sums[row].w * (tile_.y[row] - first);
+      weight += tile_.sums[row].w;
+    }
+    leaf.value = first + above / weight;
+    if (growth_.limits.ccp_alpha <= 0.0) return;
+    leaf.gain = 0.0;
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::size_t row = row_of(entries[i]);
+      const double difference = tile_.y[row] - leaf.value;
+      leaf.gain += tile_.sums[row].w * difference * difference;
+    }
+  }
+
+  const Growth& growth_;
+  Tile<Entry>& tile_;
+  std::vector<GrownNode>& nodes_;
+  const TreeKernels<Entry>& kernels_;
+  exec::CoreBudget* budget_;
+  std::size_t max_cores_;
+  CutLimits cut_limits_;
+  std::vector<std::uint32_t> draw_order_;
+  std::vector<std::size_t> swaps_;
+  std::vector<std::uint32_t> candidates_;
+  std::vector<Split> found_;               // per candidate
+  std::vector<std::vector<Entry>> rooms_;  // per lane
+};
+
+struct Lane {
+  Tile<NarrowEntry> tile;
+};
+
+/// Appends the nodes of a subtree, whose root takes the place of nodes[at].
+void graft(std::vector<GrownNode>& nodes, std::size_t at, std::span<const GrownNode> subtree) {
+  const auto offset = static_cast<std::uint32_t>(nodes.size() - 1);
+  for (std::size_t i = 0; i < subtree.size(); ++i) {
+    GrownNode node = subtree[i];
+    if (!node.is_leaf()) {
+      node.left += offset;
+      node.right += offset;
+    }
+    if (i == 0) {
+      nodes[at] = node;
+    } else {
+      nodes.push_back(node);
+    }
+  }
+}
+
+}  // namespace
+
+struct TreeScratch::Buffers {
+  Tile<NarrowEntry> narrow;
+  Tile<WideEntry> wide;
+  std::vector<std::uint32_t> local_of;
+  std::vector<GrownNode> nodes;
+  std::vector<Lane> lanes;
+};
+
+namespace {
+
+template <class Entry>
+void grow_all(const Growth& growth, Tile<Entry>& tile, TreeScratch::Buffers& buffers,
+              exec::CoreBudget* budget, std::size_t max_cores) {
+  const TreeTask& task = growth.task;
+  fill_tile(tile, *task.ranked, task.rows, task.y, task.weights, growth.centre, buffers.local_of);
+  std::vector<GrownNode>& nodes = buffers.nodes;
+  nodes.assign(1, {});
+  Grower<Entry> grower(growth, tile, nodes, budget, max_cores);
+  OpenNode root{.first = 0, .last = tile.rows, .total = {}, .key = task.seed};
+  for (const Sums& row : tile.sums) {
+    root.total.wy += row.wy;
+    root.total.w += row.w;
+  }
+  if (growth.limits.max_leaf_nodes != 0) {
+    grower.grow_best_first(root, growth.limits.max_leaf_nodes);
+    return;
+  }
+  std::size_t cut = 0;
+  if (budget != nullptr) {
+    cut = std::clamp(tile.rows / kTiles, kTileRows, kNarrowRows);
+  } else if (tile.rows > kNarrowRows) {
+    cut = kNarrowRows;
+  }
+  std::vector<OpenNode> frontier;
+  grower.grow(root, tile.rows > cut ? cut : 0, frontier);
+  if (frontier.empty()) return;
+
+  // The largest first, so that the threads end together.
+  std::stable_sort(frontier.begin(), frontier.end(),
+                   [](const OpenNode& a, const OpenNode& b) { return a.rows() > b.rows(); });
+  std::vector<std::vector<GrownNode>> subtrees(frontier.size());
+  buffers.local_of.resize(tile.rows);
+  const auto grow_one = [&](std::size_t unit, std::size_t lane) {
+    const OpenNode& node = frontier[unit];
+    Tile<NarrowEntry>& part = buffers.lanes[lane].tile;
+    fill_tile(part, tile, node.first, node.last, std::span(buffers.local_of));
+    subtrees[unit].assign(1, {});
+    Grower<NarrowEntry> below(growth, part, subtrees[unit], nullptr, 1);
+    OpenNode top = node;
+    top.first = 0;
+    top.last = part.rows;
+    top.node = 0;
+    std::vector<OpenNode> none;
+    below.grow(top, 0, none);
+  };
+  buffers.lanes.resize(budget != nullptr ? std::max<std::size_t>(1, budget->cores()) : 1);
+  if (budget != nullptr) {
+    budget->for_each(frontier.size(), grow_one, max_cores);
+  } else {
+    for (std::size_t unit = 0; unit < frontier.size(); ++unit) grow_one(unit, 0);
+  }
+  for (std::size_t unit = 0; unit < frontier.size(); ++unit)
+    graft(nodes, frontier[unit].node, subtrees[unit]);
+}
+
+}  // namespace
+
+TreeScratch::TreeScratch() : buffers_(std::make_unique<Buffers>()) {}
+TreeScratch::~TreeScratch() = default;
+TreeScratch::TreeScratch(TreeScratch&&) noexcept = default;
+TreeScratch& TreeScratch::operator=(TreeScratch&&) noexcept = default;
+
+GrownTree grow_tree(const TreeTask& task, const GrowthLimits& limits, TreeScratch& scratch,
+                    exec::CoreBudget* budget, std::size_t max_cores) {
+  double weight = 0.0;
+  double weighted_y = 0.0;
+  for (std::size_t i = 0; i < task.rows.size(); ++i) {
+    const double w = task.weights.empty() ? 1.0 : task.weights[i];
+    weight += w;
+    weighted_y += w * task.y[task.rows[i]];
+  }
+  const Growth growth{.task = task,
+                      .limits = limits,
+                      .centre = weighted_y / weight,
+                      .min_weight = limits.min_weight_fraction_leaf * weight,
+                      .weight = weight};
+  TreeScratch::Buffers& buffers = scratch.buffers();
+  if (task.rows.size() <= kNarrowRows) {
+    grow_all(growth, buffers.narrow, buffers, budget, max_cores);
+  } else {
+    grow_all(growth, buffers.wide, buffers, budget, max_cores);
+  }
+  if (limits.ccp_alpha > 0.0) prune(buffers.nodes, limits.ccp_alpha, weight);
+  return pack(buffers.nodes, task.x.cols, weight);
+}
+
+}  // namespace mutirao::models::internal

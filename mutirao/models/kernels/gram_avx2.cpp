@@ -1,0 +1,15 @@
+#include "mutirao/models/internal/gram_kernels.hpp"
+
+namespace mutirao::models::internal {
+namespace {
+namespace avx2 {
+
+#include "mutirao/models/internal/gram_kernels_portable.hpp"
+
+}  // namespace avx2
+}  // namespace
+
+extern const GramKernels kGramKernelsAvx2 = {.add_gram = avx2::add_gram,
+                                             .add_residual = avx2::add_residual};
+
+}  // namespace mutirao::models::internal

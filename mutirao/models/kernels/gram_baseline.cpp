@@ -1,0 +1,15 @@
+#include "mutirao/models/internal/gram_kernels.hpp"
+
+namespace mutirao::models::internal {
+namespace {
+namespace baseline {
+
+#include "mutirao/models/internal/gram_kernels_portable.hpp"
+
+}  // namespace baseline
+}  // namespace
+
+extern const GramKernels kGramKernelsBaseline = {.add_gram = baseline::add_gram,
+                                                 .add_residual = baseline::add_residual};
+
+}  // namespace mutirao::models::internal

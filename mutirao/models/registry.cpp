@@ -1,0 +1,107 @@
+#include "mutirao/models/registry.hpp"
+
+#include <cmath>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "mutirao/core/error.hpp"
+#include "mutirao/core/suggestion.hpp"
+#include "mutirao/models/decision_tree.hpp"
+#include "mutirao/models/internal/parameter_table.hpp"
+#include "mutirao/models/linear_regression.hpp"
+#include "mutirao/models/random_forest.hpp"
+
+namespace mutirao::models {
+namespace {
+
+double tree_work(double n, double p) { return n * p * std::log2(n + 2.0); }
+
+std::vector<EstimatorInfo> make_estimators() {
+  return {
+      {.name = "linear_regression",
+       .class_name = "LinearRegression",
+       .task = "regression",
+       .doc = "ordinary least squares",
+       .encoding = data::Encoding::kOneHot,
+       .uses_ranks = false,
+       .uses_threads = true,
+       .work = [](double n, double p) { return n * p * (p + 10.0) / 16.0; },
+       .parameters = internal::infos_of(internal::linear_regression_parameters())},
+      {.name = "decision_tree",
+       .class_name = "DecisionTreeRegressor",
+       .task = "regression",
+       .doc = "one regression tree, fully grown unless limited",
+       .encoding = data::Encoding::kCodes,
+       .uses_ranks = true,
+       .uses_threads = true,
+       .work = tree_work,
+       .parameters = internal::infos_of(internal::decision_tree_parameters())},
+      {.name = "random_forest",
+       .class_name = "RandomForestRegressor",
+       .task = "regression",
+       .doc = "the mean of many trees, each grown on rows drawn with replacement",
+       .encoding = data::Encoding::kCodes,
+       .uses_ranks = true,
+       .uses_threads = true,
+       .work = [](double n, double p) { return 60.0 * tree_work(n, p); },
+       .parameters = internal::infos_of(internal::random_forest_parameters())},
+  };
+}
+
+}  // namespace
+
+const std::vector<EstimatorInfo>& estimators() {
+  static const std::vector<EstimatorInfo> all = make_estimators();
+  return all;
+}
+
+const EstimatorInfo& find_estimator(std::string_view name) {
+  std::vector<std::string> names;
+  for (const EstimatorInfo& info : estimators()) {
+    if (info.name == name) return info;
+    names.push_back(info.name);
+  }
+  throw core::InvalidArgument(fmt::format("there is no model '{}'", name),
+                              core::suggestion(name, names));
+}
+
+std::unique_ptr<Estimator> make_estimator(std::string_view name, const ParameterMap& parameters) {
+  using internal::read_parameters;
+  const EstimatorInfo& info = find_estimator(name);
+  if (info.name == "linear_regression") {
+    return std::make_unique<LinearRegression>(
+        read_parameters(name, internal::linear_regression_parameters(), parameters));
+  }
+  if (info.name == "decision_tree") {
+    return std::make_unique<DecisionTreeRegressor>(
+        read_parameters(name, internal::decision_tree_parameters(), parameters));
+  }
+  return std::make_unique<RandomForestRegressor>(
+      read_parameters(name, internal::random_forest_parameters(), parameters));
+}
+
+void parse_setting(std::string_view text, std::map<std::string, ParameterMap>& into) {
+  const std::string hint = "write it as random_forest.n_estimators=500,max_features=3";
+  const std::size_t dot = text.find('.');
+  const std::size_t first_equals = text.find('=');
+  if (dot == std::string_view::npos || first_equals < dot)
+    throw core::InvalidArgument(fmt::format("'{}' names no model and parameter", text), hint);
+  const std::string name(text.substr(0, dot));
+  find_estimator(name);
+  ParameterMap parameters = into[name];
+  for (std::string_view rest = text.substr(dot + 1); !rest.empty();) {
+    const std::size_t comma = rest.find(',');
+    const std::string_view setting = rest.substr(0, comma);
+    rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
+    const std::size_t equals = setting.find('=');
+    if (equals == std::string_view::npos || equals == 0)
+      throw core::InvalidArgument(fmt::format("'{}' in '{}' gives no value", setting, text), hint);
+    parameters[std::string(setting.substr(0, equals))] = std::string(setting.substr(equals + 1));
+  }
+  // Also says what is wrong with a value.
+  make_estimator(name, parameters);
+  into[name] = std::move(parameters);
+}
+
+}  // namespace mutirao::models

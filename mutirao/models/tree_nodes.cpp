@@ -1,0 +1,235 @@
+#include "mutirao/models/tree_nodes.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <utility>
+
+#include "mutirao/core/error.hpp"
+#include "mutirao/models/internal/node_word.hpp"
+#include "mutirao/models/ranked_matrix.hpp"
+
+namespace mutirao::models {
+namespace {
+
+using internal::NodeWord;
+
+/// Rows predicted together: their features and one tree stay in the cache.
+constexpr std::size_t kBlockRows = 2048;
+/// Walks interleaved, so that one's wait for memory is another's work.
+constexpr std::size_t kWalks = 8;
+/// Numbers of a block at most, for tables with very many columns.
+constexpr std::size_t kBlockNumbers = std::size_t{1} << 20;
+
+/// Rows of x as float32, row by row. A row has room for 2^feature_bits numbers, so whatever a
+/// word's feature bits say can be read.
+class RowBlock {
+ public:
+  RowBlock(std::size_t n_features, unsigned feature_bits)
+      : n_features_(n_features),
+        feature_bits_(feature_bits),
+        rows_(std::clamp(kBlockNumbers >> feature_bits, kWalks, kBlockRows)) {}
+
+  std::size_t rows() const noexcept { return rows_; }
+
+  void fill(data::MatrixView x, std::optional<std::span<const std::uint32_t>> rows,
+            std::size_t first, std::size_t count) {
+    values_.resize(rows_ << feature_bits_);
+    for (std::size_t j = 0; j < n_features_; ++j) {
+      const std::span<const double> column = x.column(j);
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::size_t row = rows ? (*rows)[first + i] : first + i;
+        values_[(i << feature_bits_) + j] = to_float32(column[row]);
+      }
+    }
+  }
+  const float* row(std::size_t i) const noexcept { return values_.data() + (i << feature_bits_); }
+
+ private:
+  std::size_t n_features_;
+  unsigned feature_bits_;
+  std::size_t rows_;
+  std::vector<float> values_;
+};
+
+/// Where the walk of one step goes from the node at `at`; sets `leaf` when that is a leaf.
+std::uint64_t step(const std::uint64_t* words, std::uint64_t at, const float* row,
+                   unsigned feature_bits, bool& leaf) noexcept {
+  const NodeWord node(words[at]);
+  const float value = row[node.feature(feature_bits)];
+  const bool left = value <= node.threshold() || (std::isnan(value) && node.missing_left());
+  std::uint64_t jump = node.jump(feature_bits);
+  std::uint64_t child = at + 1;
+  if (jump == NodeWord::far(feature_bits)) [[unlikely]]
+    jump = words[child++];
+  leaf = left ? node.left_is_leaf() : node.right_is_leaf();
+  return child + (left ? 0 : jump);
+}
+
+/// sum[i] += the leaf of row i, for `count` rows of the block.
+void add_tree(const std::uint64_t* words, TreeNodes::Root root, const RowBlock& block,
+              unsigned feature_bits, std::size_t count, double* sum) noexcept {
+  if (root.is_leaf != 0) {
+    const auto value = std::bit_cast<double>(words[root.first]);
+    for (std::size_t i = 0; i < count; ++i) sum[i] += value;
+    return;
+  }
+  // Each walk that ends in a leaf makes room for the next row's.
+  std::array<std::uint64_t, kWalks> at;
+  std::array<std::size_t, kWalks> row;
+  std::size_t walks = std::min(kWalks, count);
+  std::size_t next = walks;
+  for (std::size_t k = 0; k < walks; ++k) {
+    at[k] = root.first;
+    row[k] = k;
+  }
+  while (walks != 0) {
+    for (std::size_t k = 0; k < walks;) {
+      bool leaf = false;
+      at[k] = step(words, at[k], block.row(row[k]), feature_bits, leaf);
+      if (!leaf) {
+        ++k;
+        continue;
+      }
+      sum[row[k]] += std::bit_cast<double>(words[at[k]]);
+      if (next < count) {
+        row[k] = next++;
+        at[k] = root.first;
+        ++k;
+      } else {
+        --walks;
+        row[k] = row[walks];
+        at[k] = at[walks];
+      }
+    }
+  }
+}
+
+/// Throws unless the words of a tree are one tree in depth-first order. Gives leaves and depth.
+std::pair<std::size_t, std::size_t> check_tree(std::span<const std::uint64_t> words,
+                                               bool root_is_leaf, std::size_t n_features) {
+  const unsigned feature_bits = TreeNodes::feature_bits(n_features);
+  struct Pending {
+    std::uint64_t at;
+    bool leaf;
+    std::size_t depth;
+  };
+  const auto fail = [] {
+    throw core::CorruptFile("a tree of the model is not well formed",
+                            "train the model again; the file cannot be used");
+  };
+  std::vector<Pending> pending = {{0, root_is_leaf, 0}};
+  std::uint64_t at = 0;  // what has been seen
+  std::size_t leaves = 0;
+  std::size_t depth = 0;
+  while (!pending.empty()) {
+    const Pending top = pending.back();
+    pending.pop_back();
+    if (top.at != at || at >= words.size()) fail();
+    const NodeWord node(words[at++]);
+    if (top.leaf) {
+      ++leaves;
+      depth = std::max(depth, top.depth);
+      continue;
+    }
+    std::uint64_t jump = node.jump(feature_bits);
+    if (jump == NodeWord::far(feature_bits)) {
+      if (at >= words.size()) fail();
+      jump = words[at++];
+    }
+    if (node.feature(feature_bits) >= n_features || jump == 0 || jump >= words.size() - at) fail();
+    pending.push_back({at + jump, node.right_is_leaf(), top.depth + 1});
+    pending.push_back({at, node.left_is_leaf(), top.depth + 1});
+  }
+  if (at != words.size()) fail();
+  return {leaves, depth};
+}
+
+}  // namespace
+
+unsigned TreeNodes::feature_bits(std::size_t n_features) noexcept {
+  return static_cast<unsigned>(std::bit_width(n_features <= 1 ? std::size_t{1} : n_features - 1));
+}
+
+TreeNodes::TreeNodes(std::size_t n_features, std::vector<std::vector<std::uint64_t>> trees,
+                     std::vector<bool> root_is_leaf)
+    : n_features_(n_features) {
+  struct Storage {
+    std::vector<std::uint64_t> words;
+    std::vector<Root> roots;
+  };
+  auto storage = std::make_shared<Storage>();
+  std::size_t total = 0;
+  for (const auto& tree : trees) total += tree.size();
+  storage->words.reserve(total);
+  for (std::size_t i = 0; i < trees.size(); ++i) {
+    storage->roots.push_back({storage->words.size(), root_is_leaf[i] ? 1U : 0U});
+    storage->words.insert(storage->words.end(), trees[i].begin(), trees[i].end());
+    std::vector<std::uint64_t>().swap(trees[i]);
+  }
+  words_ = storage->words;
+  roots_ = storage->roots;
+  owner_ = std::move(storage);
+}
+
+TreeNodes::TreeNodes(std::size_t n_features, std::span<const std::uint64_t> words,
+                     std::span<const Root> roots, std::shared_ptr<const void> owner)
+    : n_features_(n_features), owner_(std::move(owner)), words_(words), roots_(roots) {
+  if (n_features == 0 || feature_bits(n_features) > 24 || roots.empty())
+    throw core::CorruptFile("the model has no trees or no features");
+  for (std::size_t i = 0; i < roots.size(); ++i) {
+    const std::uint64_t last = i + 1 < roots.size() ? roots[i + 1].first : words.size();
+    if (roots[i].first >= last || last > words.size() || (i == 0 && roots[i].first != 0) ||
+        roots[i].is_leaf > 1)
+      throw core::CorruptFile("the trees of the model do not lie one behind the other");
+    check_tree(words.subspan(roots[i].first, last - roots[i].first), roots[i].is_leaf != 0,
+               n_features);
+  }
+}
+
+std::size_t TreeNodes::leaves(std::size_t i) const {
+  const std::uint64_t last = i + 1 < roots_.size() ? roots_[i + 1].first : words_.size();
+  return check_tree(words_.subspan(roots_[i].first, last - roots_[i].first), roots_[i].is_leaf != 0,
+                    n_features_)
+      .first;
+}
+
+std::size_t TreeNodes::depth(std::size_t i) const {
+  const std::uint64_t last = i + 1 < roots_.size() ? roots_[i + 1].first : words_.size();
+  return check_tree(words_.subspan(roots_[i].first, last - roots_[i].first), roots_[i].is_leaf != 0,
+                    n_features_)
+      .second;
+}
+
+void TreeNodes::predict_mean(data::MatrixView x, std::optional<std::span<const std::uint32_t>> rows,
+                             std::span<double> out, exec::CoreBudget& budget) const {
+  const unsigned bits = feature_bits(n_features_);
+  std::vector<std::optional<RowBlock>> blocks(std::max<std::size_t>(1, budget.cores()));
+  const std::size_t block_rows = RowBlock(n_features_, bits).rows();
+  const std::size_t units = (out.size() + block_rows - 1) / block_rows;
+  budget.for_each(units, [&](std::size_t unit, std::size_t lane) {
+    if (!blocks[lane]) blocks[lane].emplace(n_features_, bits);
+    RowBlock& block = *blocks[lane];
+    const std::size_t first = unit * block_rows;
+    const std::size_t count = std::min(block_rows, out.size() - first);
+    block.fill(x, rows, first, count);
+    double* sum = out.data() + first;
+    std::fill_n(sum, count, 0.0);
+    for (const Root root : roots_) add_tree(words_.data(), root, block, bits, count, sum);
+    for (std::size_t i = 0; i < count; ++i) sum[i] /= static_cast<double>(roots_.size());
+  });
+}
+
+void TreeNodes::add_predictions(std::size_t tree, data::MatrixView x,
+                                std::span<const std::uint32_t> rows, std::span<double> sum) const {
+  const unsigned bits = feature_bits(n_features_);
+  RowBlock block(n_features_, bits);
+  for (std::size_t first = 0; first < rows.size(); first += block.rows()) {
+    const std::size_t count = std::min(block.rows(), rows.size() - first);
+    block.fill(x, rows, first, count);
+    add_tree(words_.data(), roots_[tree], block, bits, count, sum.data() + first);
+  }
+}
+
+}  // namespace mutirao::models

@@ -1,0 +1,190 @@
+#!/usr/bin/python3
+"""Writes what scikit-learn (Debian's 1.2.1) makes of small tables, for tests/models to compare with.
+
+    /usr/bin/python3 tests/data/models/make_references.py
+
+Every number is written so that it reads back as the same double.
+"""
+import json
+import pathlib
+
+import numpy as np
+from sklearn import datasets
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
+from sklearn.model_selection import KFold
+from sklearn.tree import DecisionTreeRegressor
+
+HERE = pathlib.Path(__file__).parent
+
+
+def columns(x):
+    return [[float(v) for v in x[:, j]] for j in range(x.shape[1])]
+
+
+def numbers(values):
+    return [float(v) for v in values]
+
+
+def write(name, value):
+    text = json.dumps(value, indent=None, separators=(",", ":"))
+    (HERE / name).write_text(text + "\n")
+
+
+def minimum_norm(x, y, fit_intercept=True):
+    """The minimum-norm solution with today's rank rule, max(n, p) eps: 1.2.1 cuts at eps alone,
+    which takes rounding noise for a column."""
+    x_mean, y_mean = (x.mean(axis=0), y.mean()) if fit_intercept else (np.zeros(x.shape[1]), 0.0)
+    coef = np.linalg.lstsq(x - x_mean, y - y_mean, rcond=max(x.shape) * np.finfo(float).eps)[0]
+    return coef, float(y_mean - x_mean @ coef)
+
+
+def linear():
+    r = np.random.default_rng(3)
+    n, p = 60, 5
+    x = r.standard_normal((n, p))
+    y = x @ np.array([3.0, -2.0, 0.5, 0.0, 1.0]) + 4.0 + 0.1 * r.standard_normal(n)
+    dummies = np.eye(4)[r.integers(0, 4, n)]
+    other = np.eye(3)[r.integers(0, 3, n)]
+    polynomial = np.vander(np.linspace(0, 1, n), 8, increasing=True)[:, 1:]
+    cases = {
+        "well_conditioned": x,
+        "collinear": np.column_stack([x, x[:, 0] + x[:, 1] - 2 * x[:, 2]]),
+        "duplicated_columns": np.column_stack([x, x[:, 1], x[:, 1], x[:, 3]]),
+        "more_columns_than_rows": r.standard_normal((n, 90)),
+        "constant_column": np.column_stack([x, np.full(n, 0.1)]),
+        "offset_1e9": x + 1e9,
+        "column_scaled_1e-12": x * np.array([1.0, 1e-12, 1.0, 1.0, 1.0]),
+        "one_hot": np.column_stack([x[:, :2], dummies, other]),
+        "one_hot_and_duplicate": np.column_stack([x[:, :2], dummies, x[:, 0]]),
+        "nearly_collinear_1e-4": np.column_stack([x, x[:, 0] + 1e-4 * r.standard_normal(n)]),
+        "nearly_collinear_1e-6": np.column_stack([x, x[:, 0] + 1e-6 * r.standard_normal(n)]),
+        "nearly_collinear_1e-8": np.column_stack([x, x[:, 0] + 1e-8 * r.standard_normal(n)]),
+        "polynomial": polynomial,
+    }
+    blocks = {"one_hot": [[2, 4], [6, 3]], "one_hot_and_duplicate": [[2, 4]]}
+    deficient = {"collinear", "duplicated_columns", "one_hot", "one_hot_and_duplicate",
+                 "more_columns_than_rows"}
+    out = []
+    for name, table in cases.items():
+        model = LinearRegression().fit(table, y)
+        coef, intercept = model.coef_, float(model.intercept_)
+        if name in deficient:
+            coef, intercept = minimum_norm(table, y)
+        if name == "column_scaled_1e-12":
+            # gelsd keeps four digits of this one: solved in better units, then scaled back.
+            model = LinearRegression().fit(x, y)
+            coef, intercept = model.coef_ / np.array([1.0, 1e-12, 1.0, 1.0, 1.0]), model.intercept_
+        out.append({
+            "name": name, "x": columns(table), "y": numbers(y), "blocks": blocks.get(name, []),
+            "coefficients": numbers(coef), "intercept": float(intercept),
+            "predictions": numbers(table @ coef + intercept),
+        })
+    no_intercept = LinearRegression(fit_intercept=False).fit(x + 1.0, y)
+    weights = np.round(r.uniform(0, 3, n))
+    weighted = LinearRegression().fit(x, y, sample_weight=weights)
+    write("linear.json", {
+        "cases": out,
+        "no_intercept": {"x": columns(x + 1.0), "y": numbers(y),
+                         "coefficients": numbers(no_intercept.coef_)},
+        "weighted": {"x": columns(x), "y": numbers(y), "weights": numbers(weights),
+                     "coefficients": numbers(weighted.coef_),
+                     "intercept": float(weighted.intercept_)},
+    })
+
+
+def same_splits():
+    """Trees on data without ties: every split is determined."""
+    x, y = datasets.make_friedman1(n_samples=300, n_features=6, noise=1.0, random_state=5)
+    r = np.random.default_rng(9)
+    weights = r.uniform(0.5, 2.0, len(y))
+    settings = [
+        {"max_depth": 4},
+        {"max_depth": 6, "min_samples_leaf": 7},
+        {"min_samples_split": 0.1},
+        {"min_samples_leaf": 0.03},
+        {"min_weight_fraction_leaf": 0.05},
+        {"max_leaf_nodes": 9},
+        {"max_leaf_nodes": 25, "min_samples_leaf": 4},
+        {"min_impurity_decrease": 0.1},
+        {"min_samples_leaf": 10, "ccp_alpha": 0.05},
+        {"min_samples_leaf": 10, "ccp_alpha": 0.3},
+    ]
+    cases = []
+    for weighted in (False, True):
+        for params in settings:
+            w = weights if weighted else None
+            tree = DecisionTreeRegressor(random_state=0, **params).fit(x, y, sample_weight=w)
+            t = tree.tree_
+            order, stack = [], [0]
+            while stack:
+                node = stack.pop()
+                order.append(node)
+                if t.children_left[node] != -1:
+                    stack += [t.children_right[node], t.children_left[node]]
+            cases.append({
+                "params": {k: str(v) for k, v in params.items()}, "weighted": weighted,
+                "feature": [int(t.feature[i]) if t.children_left[i] != -1 else -1 for i in order],
+                "threshold": [float(t.threshold[i]) for i in order],
+                "value": [float(t.value[i, 0, 0]) for i in order],
+                "importances": numbers(tree.feature_importances_),
+            })
+    write("tree_splits.json",
+          {"x": columns(x), "y": numbers(y), "weights": numbers(weights), "cases": cases})
+
+
+def quality():
+    """Mean r2 of the held-out folds, over seeds, with its standard error."""
+    tables = {
+        "diabetes": datasets.load_diabetes(return_X_y=True, scaled=False),
+        "friedman1": datasets.make_friedman1(n_samples=400, n_features=8, noise=1.0, random_state=1),
+        "friedman2": datasets.make_friedman2(n_samples=300, noise=50.0, random_state=2),
+        "friedman3": datasets.make_friedman3(n_samples=300, noise=0.1, random_state=3),
+        "wine_alcohol": (lambda d: (d[:, 1:], d[:, 0]))(datasets.load_wine().data),
+        "iris_petal_width": (lambda d: (d[:, :3], d[:, 3]))(datasets.load_iris().data),
+    }
+    out = []
+    for name, (x, y) in tables.items():
+        x, y = np.round(x, 6), np.round(y, 6)
+        fold = np.zeros(len(y), int)
+        for k, (_, test) in enumerate(KFold(5, shuffle=True, random_state=0).split(x)):
+            fold[test] = k
+        cases = []
+        for model, params, seeds in (
+            ("decision_tree", {}, 60), ("decision_tree", {"max_depth": 4, "min_samples_leaf": 5}, 20),
+            ("random_forest", {"n_estimators": 40}, 20),
+            ("random_forest", {"n_estimators": 40, "max_features": "sqrt"}, 20),
+            ("random_forest", {"n_estimators": 40, "max_samples": 0.5, "min_samples_leaf": 3}, 20),
+        ):
+            scores = []
+            for seed in range(seeds):
+                make = DecisionTreeRegressor if model == "decision_tree" else RandomForestRegressor
+                scores.append(np.mean([
+                    make(random_state=seed, **params).fit(x[fold != k], y[fold != k])
+                    .score(x[fold == k], y[fold == k]) for k in range(5)]))
+            cases.append({"model": model, "params": {k: str(v) for k, v in params.items()},
+                          "seeds": seeds, "r2": float(np.mean(scores)),
+                          "standard_error": float(np.std(scores, ddof=1) / np.sqrt(seeds))})
+        out.append({"name": name, "x": columns(x), "y": numbers(y),
+                    "fold": "".join(map(str, fold)), "cases": cases})
+    write("quality.json", out)
+
+
+def metrics():
+    r = np.random.default_rng(4)
+    cases = []
+    for offset in (0.0, 1e6):
+        truth = r.standard_normal(50) + offset
+        seen = truth + 0.3 * r.standard_normal(50)
+        cases.append({"truth": numbers(truth), "seen": numbers(seen), "r2": r2_score(truth, seen),
+                      "rmse": float(np.sqrt(mean_squared_error(truth, seen))),
+                      "mae": float(mean_absolute_error(truth, seen))})
+    write("metrics.json", cases)
+
+
+if __name__ == "__main__":
+    linear()
+    same_splits()
+    metrics()
+    quality()

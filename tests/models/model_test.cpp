@@ -1,0 +1,193 @@
+#include "mutirao/models/model.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "mutirao/core/error.hpp"
+#include "mutirao/models/internal/model_file.hpp"
+#include "mutirao/models/random_forest.hpp"
+#include "mutirao/models/registry.hpp"
+#include "reference.hpp"
+
+namespace mutirao::models {
+namespace {
+
+namespace fs = std::filesystem;
+
+class ModelFile : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::temp_directory_path() / ("mutirao_model_test." + std::to_string(::getpid()));
+    fs::create_directories(folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  std::string path(const std::string& name = "a.mutirao") const { return folder_ / name; }
+
+  static std::string read(const std::string& path) {
+    std::ifstream stream(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(stream), {}};
+  }
+  static void write(const std::string& path, const std::string& bytes) {
+    std::ofstream(path, std::ios::binary) << bytes;
+  }
+  static std::string complaint(const std::string& path) {
+    try {
+      Model::load(path);
+    } catch (const core::CorruptFile& error) {
+      return error.what();
+    }
+    return "";
+  }
+
+  fs::path folder_;
+};
+
+data::Table table_of(std::size_t rows) {
+  const test::Problem problem = test::friedman(rows, 4, 1);
+  data::Table table;
+  std::vector<std::optional<std::string>> cut;
+  for (std::size_t i = 0; i < rows; ++i)
+    cut.push_back(i % 7 == 0 ? std::nullopt
+                             : std::optional<std::string>(i % 2 == 0 ? "Ideal" : "Good"));
+  table.add(data::text_column("cut", cut));
+  for (std::size_t j = 0; j < 4; ++j)
+    table.add(data::number_column("x" + std::to_string(j), problem.x.column(j)));
+  table.add(data::number_column("target", problem.y));
+  return table;
+}
+
+Model model_of(const std::string& name, const data::Table& table,
+               const ParameterMap& parameters = {}) {
+  const EstimatorInfo& info = find_estimator(name);
+  std::vector<std::uint32_t> rows(table.rows());
+  std::iota(rows.begin(), rows.end(), 0U);
+  data::FeatureEncoder encoder = data::FeatureEncoder::fit(
+      table, data::select_features(table, {.target = "target"}), rows, info.encoding);
+  const data::Matrix x = encoder.transform(table);
+  std::shared_ptr<Estimator> estimator = make_estimator(name, parameters);
+  estimator->fit(
+      {.x = x, .y = table.at("target").numbers.span(), .one_hot_blocks = encoder.one_hot_blocks()},
+      {.seed = 3});
+  return {std::move(encoder),
+          std::move(estimator),
+          {.target = "target", .task = "regression", .seed = 3, .training_rows = table.rows()}};
+}
+
+TEST_F(ModelFile, KeepsEveryModelToTheBit) {
+  const data::Table table = table_of(300);
+  for (const EstimatorInfo& info : estimators()) {
+    const Model model = model_of(info.name, table);
+    model.save(path());
+    const Model loaded = Model::load(path());
+    EXPECT_EQ(loaded.predict(table), model.predict(table)) << info.name;
+    EXPECT_EQ(loaded.name(), info.name);
+    EXPECT_EQ(loaded.info().target, "target");
+    EXPECT_EQ(loaded.info().seed, 3u);
+    EXPECT_EQ(loaded.info().training_rows, 300u);
+    EXPECT_EQ(loaded.info().version, "0.1.0");
+    EXPECT_EQ(loaded.estimator().parameters(), model.estimator().parameters());
+    EXPECT_EQ(loaded.input_columns(), model.input_columns());
+    loaded.save(path("b.mutirao"));
+    EXPECT_EQ(read(path("b.mutirao")), read(path())) << info.name;
+  }
+}
+
+TEST_F(ModelFile, NoticesAFlippedBitAnywhere) {
+  const data::Table table = table_of(60);
+  for (const EstimatorInfo& info : estimators()) {
+    const ParameterMap few =
+        info.name == "random_forest" ? ParameterMap{{"n_estimators", "3"}} : ParameterMap{};
+    model_of(info.name, table, few).save(path());
+    const std::string bytes = read(path());
+    for (std::size_t at = 0; at < bytes.size(); ++at) {
+      std::string damaged = bytes;
+      damaged[at] = static_cast<char>(damaged[at] ^ (1 << (at % 8)));
+      write(path("damaged"), damaged);
+      EXPECT_NE(complaint(path("damaged")), "") << info.name << " byte " << at;
+    }
+  }
+}
+
+TEST_F(ModelFile, NoticesThatItIsCutShortAnywhere) {
+  model_of("decision_tree", table_of(60)).save(path());
+  const std::string bytes = read(path());
+  for (std::size_t length = 0; length < bytes.size(); length += length < 400 ? 1 : 7) {
+    write(path("cut"), bytes.substr(0, length));
+    EXPECT_NE(complaint(path("cut")), "") << length;
+  }
+  write(path("longer"), bytes + '\0');
+  EXPECT_NE(complaint(path("longer")), "");
+}
+
+TEST_F(ModelFile, SaysThatItIsCutShort) {
+  model_of("decision_tree", table_of(60)).save(path());
+  fs::resize_file(path(), 1000);
+  EXPECT_NE(complaint(path()).find("is cut short: 1000 of its"), std::string::npos)
+      << complaint(path());
+}
+
+TEST_F(ModelFile, SaysThatItIsOfANewerFormat) {
+  model_of("linear_regression", table_of(60)).save(path());
+  std::string bytes = read(path());
+  bytes[8] = 2;
+  // With the sum that a newer version would have written.
+  internal::sign_prologue(bytes.data());
+  write(path(), bytes);
+  EXPECT_NE(complaint(path()).find("has format 2, and this version of mutirao reads format 1"),
+            std::string::npos)
+      << complaint(path());
+}
+
+TEST_F(ModelFile, SaysThatAnotherKindOfFileIsNoModel) {
+  write(path(), "carat,cut,price\n0.23,Ideal,326\n");
+  EXPECT_NE(complaint(path()).find("is not a model of mutirao"), std::string::npos);
+  write(path(), "");
+  EXPECT_NE(complaint(path()).find("is empty"), std::string::npos);
+  EXPECT_NE(complaint(folder_).find("is not a file"), std::string::npos);
+}
+
+TEST_F(ModelFile, SaysThatThereIsNone) { EXPECT_THROW(Model::load(path("absent")), core::IoError); }
+
+TEST_F(ModelFile, LeavesNothingBehindWhenItCannotBeWritten) {
+  const Model model = model_of("linear_regression", table_of(60));
+  EXPECT_THROW(model.save(path("absent/a.mutirao")), core::IoError);
+  model.save(path());
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 1);
+}
+
+TEST_F(ModelFile, TakesEightBytesANode) {
+  const data::Table table = table_of(2000);
+  model_of("random_forest", table, {{"n_estimators", "20"}}).save(path());
+  const Model loaded = Model::load(path());
+  const auto& forest = dynamic_cast<const RandomForestRegressor&>(loaded.estimator());
+  EXPECT_LT(fs::file_size(path()), forest.nodes().words().size() * 8 + 4096);
+}
+
+TEST(Model, NeedsAFittedEstimatorOfTheEncodersWidth) {
+  const Model model = model_of("decision_tree", table_of(60));
+  EXPECT_THROW(Model(model.encoder(), make_estimator("decision_tree"), {}), core::InvalidArgument);
+  const test::Problem problem = test::friedman(60, 2, 1);
+  std::shared_ptr<Estimator> narrow = make_estimator("decision_tree");
+  narrow->fit(problem.x, problem.y);
+  EXPECT_THROW(Model(model.encoder(), narrow, {}), core::InvalidArgument);
+}
+
+TEST(Model, PredictsTablesWithColumnsInAnotherOrder) {
+  const data::Table table = table_of(100);
+  const Model model = model_of("decision_tree", table);
+  data::Table turned;
+  for (std::size_t j = table.columns().size(); j-- > 0;) turned.add(table.columns()[j]);
+  EXPECT_EQ(model.predict(turned), model.predict(table));
+}
+
+}  // namespace
+}  // namespace mutirao::models

@@ -1,0 +1,90 @@
+#include "mutirao/models/tree_nodes.hpp"
+
+#include <bit>
+#include <memory>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "mutirao/core/error.hpp"
+#include "mutirao/core/random.hpp"
+#include "mutirao/models/internal/grown_nodes.hpp"
+
+namespace mutirao::models {
+namespace {
+
+using internal::GrownNode;
+
+/// A chain: node i sends x <= i to a leaf of value i, the rest on to node i + 1, or the other way.
+std::vector<GrownNode> chain(std::size_t length, bool long_left) {
+  std::vector<GrownNode> nodes;
+  nodes.push_back({});
+  std::uint32_t at = 0;
+  for (std::size_t i = 0; i < length; ++i) {
+    const auto left = static_cast<std::uint32_t>(nodes.size());
+    nodes.push_back({});
+    nodes.push_back({});
+    nodes[at].left = left;
+    nodes[at].right = left + 1;
+    const double threshold = long_left ? static_cast<double>(length - 1 - i) : double(i);
+    nodes[at].threshold = static_cast<float>(threshold);
+    nodes[long_left ? left + 1 : left].value = long_left ? threshold + 1.0 : threshold;
+    at = long_left ? left : left + 1;
+    nodes[at].value = long_left ? 0.0 : static_cast<double>(length);
+  }
+  return nodes;
+}
+
+class JumpWidth : public testing::TestWithParam<std::size_t> {};
+
+TEST_P(JumpWidth, DoesNotChangePredictions) {
+  // The more features, the fewer bits for a jump; a longer one takes a word of its own.
+  const std::size_t n_features = GetParam();
+  for (const bool long_left : {false, true}) {
+    const internal::GrownTree grown = internal::pack(chain(700, long_left), n_features, 1.0);
+    std::vector<std::vector<std::uint64_t>> words = {grown.words};
+    const TreeNodes nodes(n_features, words, {false});
+    EXPECT_EQ(nodes.leaves(0), 701u);
+    EXPECT_EQ(nodes.depth(0), 700u);
+    const double x[] = {-5.0, 0.0, 0.5, 350.0, 699.0, 1e9};
+    const data::MatrixView view{.data = x, .rows = 6, .cols = n_features, .column_stride = 0};
+    std::vector<double> out(6);
+    nodes.predict_mean(view, std::nullopt, out, exec::CoreBudget::current());
+    EXPECT_EQ(out, (std::vector<double>{0, 0, 1, 350, 699, 700})) << long_left;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Features, JumpWidth, testing::Values(1, 2, 1000, 300000));
+
+TEST(TreeNodes, RefusesWordsThatAreNoTree) {
+  const internal::GrownTree grown = internal::pack(chain(40, true), 3, 1.0);
+  const std::vector<TreeNodes::Root> roots = {{0, 0}};
+  EXPECT_NO_THROW(TreeNodes(3, grown.words, roots, nullptr));
+  core::RandomStream stream({1});
+  std::size_t refused = 0;
+  for (int i = 0; i < 2000; ++i) {
+    std::vector<std::uint64_t> words = grown.words;
+    words[stream.below(words.size())] ^= std::uint64_t{1} << (32 + stream.below(32));
+    if (i % 3 == 0) words.resize(stream.below(words.size()));
+    try {
+      const TreeNodes nodes(3, words, roots, nullptr);
+      std::vector<double> x(6);
+      std::vector<double> out(2);
+      nodes.predict_mean({x.data(), 2, 3, 2}, std::nullopt, out, exec::CoreBudget::current());
+    } catch (const core::CorruptFile&) {
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 500u);
+}
+
+TEST(TreeNodes, RefusesRootsThatOverlap) {
+  const internal::GrownTree grown = internal::pack(chain(4, true), 3, 1.0);
+  const std::vector<TreeNodes::Root> outside = {{grown.words.size(), 0}};
+  EXPECT_THROW(TreeNodes(3, grown.words, outside, nullptr), core::CorruptFile);
+  const std::vector<TreeNodes::Root> twice = {{0, 0}, {0, 0}};
+  EXPECT_THROW(TreeNodes(3, grown.words, twice, nullptr), core::CorruptFile);
+}
+
+}  // namespace
+}  // namespace mutirao::models
