@@ -13,22 +13,55 @@
 
 #include <duckdb.h>
 
-#define MUTIRAO_DUCKDB_FUNCTIONS(X)                                                                \
-  X(library_version)                                                                               \
-  X(create_config) X(set_config) X(destroy_config) X(open_ext) X(close) X(connect) X(disconnect)   \
-      X(query) X(result_error) X(destroy_result) X(column_count) X(column_name)                    \
-          X(column_logical_type) X(column_type) X(get_type_id) X(destroy_logical_type)             \
-              X(fetch_chunk) X(destroy_data_chunk) X(data_chunk_get_size) X(data_chunk_get_vector) \
-                  X(vector_get_data) X(vector_get_validity) X(free) X(prepare) X(prepare_error)    \
-                      X(destroy_prepare) X(prepared_statement_column_count)                        \
-                          X(prepared_statement_column_name) X(prepared_statement_column_type)      \
-                              X(appender_create) X(appender_error) X(appender_destroy)             \
-                                  X(append_data_chunk) X(create_data_chunk) X(create_logical_type) \
-                                      X(data_chunk_set_size) X(data_chunk_reset)                   \
-                                          X(vector_ensure_validity_writable)                       \
-                                              X(vector_assign_string_element_len) X(vector_size)   \
-                                                  X(appender_close) X(validity_set_row_invalid)    \
-                                                      X(get_varchar) X(destroy_value)
+// clang-format lays this list out differently each time it sees it.
+// clang-format off
+#define MUTIRAO_DUCKDB_FUNCTIONS(X) \
+  X(library_version) \
+  X(create_config) \
+  X(set_config) \
+  X(destroy_config) \
+  X(open_ext) \
+  X(close) \
+  X(connect) \
+  X(disconnect) \
+  X(query) \
+  X(result_error) \
+  X(destroy_result) \
+  X(column_count) \
+  X(column_name) \
+  X(column_logical_type) \
+  X(column_type) \
+  X(get_type_id) \
+  X(destroy_logical_type) \
+  X(fetch_chunk) \
+  X(destroy_data_chunk) \
+  X(data_chunk_get_size) \
+  X(data_chunk_get_vector) \
+  X(vector_get_data) \
+  X(vector_get_validity) \
+  X(free) \
+  X(prepare) \
+  X(prepare_error) \
+  X(destroy_prepare) \
+  X(prepared_statement_column_count) \
+  X(prepared_statement_column_name) \
+  X(prepared_statement_column_type) \
+  X(appender_create) \
+  X(appender_error) \
+  X(appender_destroy) \
+  X(append_data_chunk) \
+  X(create_data_chunk) \
+  X(create_logical_type) \
+  X(data_chunk_set_size) \
+  X(data_chunk_reset) \
+  X(vector_ensure_validity_writable) \
+  X(vector_assign_string_element_len) \
+  X(vector_size) \
+  X(appender_close) \
+  X(validity_set_row_invalid) \
+  X(get_varchar) \
+  X(destroy_value)
+// clang-format on
 
 namespace mutirao::data {
 
