@@ -177,11 +177,11 @@ class CoreBudget::State {
       core_words().give_back(core);
       return false;
     }
-    internal::ProgressCell* const cell = internal::CurrentTask::cell();
-    const bool started = spare_.run([this, loop, core, lane = *lane, cell] {
+    internal::TaskContext* const context = internal::CurrentTask::context();
+    const bool started = spare_.run([this, loop, core, lane = *lane, context] {
       internal::adopt_core(core);
       {
-        const internal::CurrentTask current(cell);
+        const internal::CurrentTask current(context);
         loop->work(lane, [] { return !core_words().task_waits(); });
       }
       internal::drop_core();

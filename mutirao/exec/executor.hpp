@@ -9,8 +9,8 @@
 // library do). A lambda with captures does not compile: pass captured values as arguments.
 // Guarantees: each task runs once. Thread safety: submit and map from any thread. Ordering: what
 // the caller wrote before submit is visible to the task. Failure: see exec/error.hpp; submit throws
-// ExecutorClosed after shutdown. Lifetime: the destructor cancels what is queued and waits for what
-// runs.
+// ExecutorClosed after shutdown. Lifetime: the destructor is shutdown(kCancel): it cancels what is
+// queued and waits for what runs.
 //
 //   ProcessExecutor pool({.workers = 4});
 //   Future<double> area = pool.submit([](double r) { return 3.14159 * r * r; }, 2.0);
@@ -27,6 +27,7 @@
 #include <utility>
 #include <vector>
 
+#include "mutirao/exec/cancellation.hpp"
 #include "mutirao/exec/future.hpp"
 #include "mutirao/exec/internal/call.hpp"
 
@@ -97,6 +98,11 @@ class Executor {
     }
     return results;
   }
+
+  /// Takes no more tasks (submit throws ExecutorClosed) and returns when none runs and none will.
+  /// May be called again, from any thread but a task's of this executor, to ask for more than
+  /// before.
+  void shutdown(Shutdown how = Shutdown::kWait) { backend_->shut_down(how); }
 
   /// How many tasks can run at the same time.
   std::size_t worker_count() const noexcept { return backend_->worker_count(); }

@@ -56,6 +56,11 @@ class [[nodiscard]] Future {
   bool wait_for(std::chrono::duration<Rep, Period> duration) const {
     return need_task()->wait_until(std::chrono::steady_clock::now() + duration);
   }
+  /// Takes the task back: true when it had not begun and never will; get() throws Cancelled. Else
+  /// false: a task that runs is asked to stop (this_task::stop_token()), and what it then returns
+  /// or throws is its outcome; a process that goes on for longer than its executor's `grace` is
+  /// killed and get() throws Cancelled. A thread cannot be killed. Never waits.
+  bool cancel() { return need_task()->cancel(); }
   /// Whether get() would return at once.
   bool ready() const { return need_task()->poll(); }
 

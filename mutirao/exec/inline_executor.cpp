@@ -1,5 +1,6 @@
 #include "mutirao/exec/inline_executor.hpp"
 
+#include <atomic>
 #include <cstdlib>
 #include <string_view>
 
@@ -15,12 +16,25 @@ class InlineBackend final : public Backend {
  public:
   InlineBackend() : Backend(false) {}
   void start(const TaskRef& task) override {
+    if (closed_.load(std::memory_order_acquire))
+      throw ExecutorClosed("this executor was shut down and takes no more tasks");
     task->set_worker_pid(::getpid());
     task->claim();
     task->run();
   }
   bool cancel_queued(Task&) override { return false; }
+  bool cancel(Task& task) override {
+    if (!task.done()) stop_sources().request(task);
+    return false;
+  }
+  void shut_down(Shutdown how) override {
+    closed_.store(true, std::memory_order_release);
+    if (how == Shutdown::kKill) stop_sources().request_all();
+  }
   std::size_t worker_count() const noexcept override { return 1; }
+
+ private:
+  std::atomic<bool> closed_{false};
 };
 
 }  // namespace

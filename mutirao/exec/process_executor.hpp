@@ -17,6 +17,7 @@
 //   Future<Model> model = pool.submit(train, table);
 //   try { use(model.get()); } catch (const TaskCrashed& crash) { report(crash); }
 
+#include <chrono>
 #include <cstddef>
 
 #include "mutirao/exec/executor.hpp"
@@ -25,6 +26,8 @@ namespace mutirao::exec {
 
 struct ProcessExecutorOptions {
   std::size_t workers = 0;  ///< 0: as many as there are cores for this program
+  /// How long a task that was asked to end may go on before its process is killed.
+  std::chrono::milliseconds grace{100};
 };
 
 class ProcessExecutor final : public Executor {

@@ -44,7 +44,7 @@ class ThreadPool final : public Backend {
       const std::lock_guard lock(mutex_);
       for (std::size_t i = 0; i < threads; ++i) add_thread();
     } catch (const std::system_error& error) {
-      shut_down();
+      shut_down(Shutdown::kCancel);
       throw core::IoError("cannot start a thread", error.code().value(),
                           "allow more threads (ulimit -u) or ask for fewer");
     }
@@ -61,6 +61,12 @@ class ThreadPool final : public Backend {
     if (!task.claim()) return false;
     task.fail(std::make_exception_ptr(Cancelled("the task was cancelled before it began")));
     return true;
+  }
+
+  bool cancel(Task& task) override {
+    if (cancel_queued(task)) return true;
+    if (!task.done()) stop_sources().request(task);
+    return false;
   }
 
   bool wait(Task& task, std::optional<TimePoint> deadline) override {
@@ -83,13 +89,20 @@ class ThreadPool final : public Backend {
 
   std::size_t worker_count() const noexcept override { return thread_count_; }
 
-  void shut_down() {
-    if (closed_.exchange(true)) return;
+  void shut_down(Shutdown how) override {
+    if (current_pool == this) {
+      throw core::InvalidArgument("an executor cannot be shut down by one of its own tasks",
+                                  "shut it down where it was made");
+    }
+    if (how != Shutdown::kWait) cancels_.store(true, std::memory_order_release);
+    closed_.store(true, std::memory_order_seq_cst);
+    if (how == Shutdown::kKill) stop_sources().request_all();
     wake(INT_MAX);
     {
       const std::lock_guard lock(mutex_);
       unparked_.notify_all();
     }
+    const std::lock_guard joining(joining_);
     // A thread may still add another while it runs its last task.
     for (;;) {
       std::list<std::thread> threads;
@@ -101,7 +114,7 @@ class ThreadPool final : public Backend {
       for (std::thread& thread : threads) thread.join();
     }
     TaskRef task;
-    while (queue_.try_pop(task)) cancel(*task);
+    while (queue_.try_pop(task)) cancel_unbegun(*task);
   }
 
  private:
@@ -111,7 +124,7 @@ class ThreadPool final : public Backend {
     core::futex_wake(epoch_, count, core::FutexScope::kProcess);
   }
 
-  static void cancel(Task& task) {
+  static void cancel_unbegun(Task& task) {
     if (!task.claim()) return;
     task.fail(std::make_exception_ptr(
         Cancelled("the task was cancelled: its executor was shut down before it began")));
@@ -125,8 +138,8 @@ class ThreadPool final : public Backend {
     current_pool = this;
     TaskRef task;
     while (next(task)) {
-      if (closed_.load(std::memory_order_acquire)) {
-        cancel(*task);
+      if (cancels_.load(std::memory_order_acquire)) {
+        cancel_unbegun(*task);
       } else if (task->claim()) {
         task->set_worker_pid(::getpid());
         task->run();
@@ -202,10 +215,12 @@ class ThreadPool final : public Backend {
   const std::size_t thread_count_;
   tbb::concurrent_queue<TaskRef> queue_;
   std::atomic<bool> closed_{false};
+  std::atomic<bool> cancels_{false};  // what is queued is not run any more
   std::atomic<std::uint32_t> epoch_{0};
   std::atomic<std::uint32_t> sleepers_{0};
   std::atomic<std::size_t> surplus_{0};  // threads that should step back; changed under mutex_
 
+  std::mutex joining_;
   std::mutex mutex_;
   std::condition_variable unparked_;
   // Guarded by mutex_.
@@ -232,8 +247,6 @@ std::shared_ptr<Backend> make_backend(const ThreadExecutorOptions& options) {
 
 ThreadExecutor::ThreadExecutor(ThreadExecutorOptions options) : Executor(make_backend(options)) {}
 
-ThreadExecutor::~ThreadExecutor() {
-  if (auto* pool = dynamic_cast<ThreadPool*>(backend().get())) pool->shut_down();
-}
+ThreadExecutor::~ThreadExecutor() { backend()->shut_down(Shutdown::kCancel); }
 
 }  // namespace mutirao::exec

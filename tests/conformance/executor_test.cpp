@@ -8,6 +8,7 @@
 #include <optional>
 #include <ranges>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <tuple>
@@ -315,6 +316,113 @@ TEST_P(ExecutorTest, DestructionWaitsForWhatRunsAndCancelsWhatIsQueued) {
   executor.reset();
   EXPECT_EQ(running.get(), 1);
   EXPECT_THROW(queued.get(), Cancelled);
+}
+
+/// Says that it runs, then waits to be stopped; gives what it was told to.
+int until_stopped(int value) {
+  const std::stop_token token = this_task::stop_token();
+  this_task::report_progress({.done = 1, .total = 1, .stage = 0});
+  while (!token.stop_requested()) std::this_thread::yield();
+  return value;
+}
+
+template <class R>
+void wait_until_it_runs(const Future<R>& future) {
+  while (future.progress().done == 0) std::this_thread::yield();
+}
+
+TEST_P(ExecutorTest, ACancelledTaskThatHadNotBegunNeverRuns) {
+  if (std::string(GetParam().name) == "Inline") GTEST_SKIP() << "nothing is ever queued in line";
+  const auto executor = make(1);
+  Future<int> running = executor->submit(until_stopped, 5);
+  wait_until_it_runs(running);
+  Future<int> queued = executor->submit(square, 3);
+  EXPECT_TRUE(queued.cancel());
+  EXPECT_FALSE(queued.cancel());
+  EXPECT_TRUE(queued.ready());
+  EXPECT_THROW(queued.get(), Cancelled);
+  running.cancel();
+  EXPECT_EQ(running.get(), 5);
+}
+
+TEST_P(ExecutorTest, ARunningTaskThatListensEndsWhenCancelled) {
+  if (std::string(GetParam().name) == "Inline") GTEST_SKIP() << "submit returns when it has ended";
+  const auto executor = make();
+  Future<int> future = executor->submit(until_stopped, 7);
+  wait_until_it_runs(future);
+  EXPECT_FALSE(future.cancel());
+  EXPECT_EQ(future.get(), 7);
+  EXPECT_EQ(executor->submit(square, 3).get(), 9);
+}
+
+TEST_P(ExecutorTest, CallbacksOfATokenAreCalled) {
+  if (std::string(GetParam().name) == "Inline") GTEST_SKIP() << "submit returns when it has ended";
+  const auto executor = make();
+  Future<int> future = executor->submit([] {
+    std::atomic<int> called{0};
+    const std::stop_callback callback(this_task::stop_token(), [&] { called = 41; });
+    this_task::report_progress({.done = 1, .total = 1, .stage = 0});
+    while (called == 0) std::this_thread::yield();
+    return called + 1;
+  });
+  wait_until_it_runs(future);
+  future.cancel();
+  EXPECT_EQ(future.get(), 42);
+}
+
+TEST_P(ExecutorTest, ARequestToStopReachesTheTaskThatItWasMeantForOnly) {
+  const auto executor = make(1);
+  for (int i = 0; i < 20; ++i) {
+    Future<bool> ended = executor->submit([] { return this_task::stop_token().stop_requested(); });
+    ended.wait();
+    EXPECT_FALSE(ended.cancel());
+    EXPECT_FALSE(ended.get());
+  }
+}
+
+TEST(StopTokenTest, OutsideATaskNobodyAsks) {
+  EXPECT_FALSE(this_task::stop_token().stop_possible());
+}
+
+TEST_P(ExecutorTest, AfterShutdownNothingIsAccepted) {
+  const auto executor = make();
+  EXPECT_EQ(executor->submit(square, 3).get(), 9);
+  executor->shutdown();
+  EXPECT_THROW((void)executor->submit(square, 3), ExecutorClosed);
+  executor->shutdown(Shutdown::kKill);
+}
+
+TEST_P(ExecutorTest, ShutdownWaitRunsEverythingFirst) {
+  const auto executor = make();
+  std::vector<Future<int>> futures;
+  for (int i = 0; i < 1000; ++i) futures.push_back(executor->submit(square, i));
+  executor->shutdown(Shutdown::kWait);
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_TRUE(futures[static_cast<std::size_t>(i)].ready());
+    ASSERT_EQ(futures[static_cast<std::size_t>(i)].get(), i * i);
+  }
+}
+
+TEST_P(ExecutorTest, ShutdownKillStopsWhatRunsAndCancelsWhatIsQueued) {
+  if (std::string(GetParam().name) == "Inline") GTEST_SKIP() << "submit returns when it has ended";
+  const auto executor = make(1);
+  Future<int> running = executor->submit(until_stopped, 5);
+  wait_until_it_runs(running);
+  Future<int> queued = executor->submit(square, 3);
+  executor->shutdown(Shutdown::kKill);
+  EXPECT_TRUE(running.ready());
+  EXPECT_THROW(queued.get(), Cancelled);
+}
+
+TEST_P(ExecutorTest, AShutdownThatWaitsCanBeHurried) {
+  if (std::string(GetParam().name) == "Inline") GTEST_SKIP() << "submit returns when it has ended";
+  const auto executor = make(1);
+  Future<int> running = executor->submit(until_stopped, 5);
+  wait_until_it_runs(running);
+  std::thread patient([&] { executor->shutdown(Shutdown::kWait); });
+  executor->shutdown(Shutdown::kKill);
+  patient.join();
+  EXPECT_TRUE(running.ready());
 }
 
 TEST_P(ExecutorTest, DroppedFuturesLeaveTheirTasksRunning) {

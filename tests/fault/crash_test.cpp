@@ -204,6 +204,59 @@ TEST(SerializerTest, AResultWhoseEncodingThrowsFailsItsTask) {
   }
 }
 
+/// Says that it runs, then never ends.
+int hang() {
+  this_task::report_progress({.done = 1, .total = 1, .stage = 0});
+  for (;;) ::pause();
+}
+
+TEST(CancelTest, ATaskThatDoesNotListenIsKilledAfterItsGrace) {
+  ProcessExecutor pool({.workers = 1, .grace = std::chrono::milliseconds(1)});
+  Future<int> deaf = pool.submit(hang);
+  while (deaf.progress().done == 0) std::this_thread::yield();
+  Future<int> behind = pool.submit(square, 4);
+  const pid_t process = deaf.worker_pid();
+  EXPECT_FALSE(deaf.cancel());
+  EXPECT_THROW(deaf.get(), Cancelled);
+  EXPECT_EQ(behind.get(), 16);
+  EXPECT_NE(pool.submit([] { return ::getpid(); }).get(), process);
+}
+
+TEST(CancelTest, AStoppedProcessIsKilledToo) {
+  ProcessExecutor pool({.workers = 1, .grace = std::chrono::milliseconds(1)});
+  Future<int> stopped = pool.submit([] {
+    this_task::report_progress({.done = 1, .total = 1, .stage = 0});
+    ::raise(SIGSTOP);
+    return 1;
+  });
+  while (stopped.progress().done == 0) std::this_thread::yield();
+  stopped.cancel();
+  try {
+    stopped.get();
+    FAIL();
+  } catch (const Cancelled&) {
+  }
+  EXPECT_EQ(pool.submit(square, 4).get(), 16);
+}
+
+TEST(ShutdownTest, KillEndsTasksThatNeverEnd) {
+  ProcessExecutor pool({.workers = 2});
+  std::vector<Future<int>> futures;
+  for (int i = 0; i < 20; ++i) futures.push_back(pool.submit(hang));
+  pool.shutdown(Shutdown::kKill);
+  for (Future<int>& future : futures) EXPECT_THROW(future.get(), Cancelled);
+  EXPECT_TRUE(live_workers().empty());
+}
+
+TEST(ShutdownTest, KillRightAfterTheStartEndsWorkersThatAreStillBeingBorn) {
+  for (int round = 0; round < 20; ++round) {
+    ProcessExecutor pool({.workers = 2});
+    (void)pool.submit(hang);
+    pool.shutdown(Shutdown::kKill);
+    EXPECT_TRUE(live_workers().empty());
+  }
+}
+
 TEST(CrashRaceTest, WorkersKilledFromOutsideCostOnlyWhatTheyRan) {
   ProcessExecutor pool({.workers = 2});
   const auto slow_square = [](int x) {

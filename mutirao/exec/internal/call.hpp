@@ -134,7 +134,7 @@ class LocalCall final : public LocalTask<ResultOf<F, Args...>> {
               std::tuple<Args...>(std::forward<Given>(args)...)) {}
 
   void run() noexcept override {
-    const CurrentTask current(&this->progress_cell());
+    const CurrentTask current(this);
     try {
       auto& [function, arguments] = *call_;
       if constexpr (std::is_void_v<ResultOf<F, Args...>>) {

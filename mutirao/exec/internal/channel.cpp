@@ -33,6 +33,11 @@ void Bell::wake_everybody() noexcept {
   core::futex_wake(epoch, INT_MAX, core::FutexScope::kShared);
 }
 
+void Bell::wake_server() noexcept {
+  epoch.fetch_add(1, std::memory_order_seq_cst);
+  core::futex_wake(epoch, INT_MAX, core::FutexScope::kShared, kServer);
+}
+
 Channel::Channel() : fd_(core::create_memory_file(kChannelBytes)) {
   mapping_ = core::Mapping(fd_.get(), kChannelBytes, core::Mapping::Access::kReadWrite);
 }

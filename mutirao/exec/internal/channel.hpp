@@ -80,11 +80,17 @@ struct ChannelHeader {
   std::atomic<std::uint32_t> stop;                   // end when idle
   std::atomic<std::uint32_t> mail;                   // read the socket when idle
   std::atomic<std::uint32_t> doorbell;               // moves when the worker is woken
+  std::atomic<std::uint32_t> stop_task;              // stop_mark of the task that should end
 
   // Written by the worker; the program takes `asleep` back when it wakes it.
   alignas(64) std::atomic<std::uint32_t> asleep;
   std::atomic<std::uint32_t> ready;  // the worker's process, once it has reached its loop
 };
+
+/// What ChannelHeader::stop_task holds for a task: never 0, and for long not that of another task.
+constexpr std::uint32_t stop_mark(std::uint64_t number) noexcept {
+  return static_cast<std::uint32_t>(number) | 1U << 31;
+}
 
 /// How workers wake the program: one per executor. A worker that finds it armed disarms it, moves
 /// the epoch and wakes whoever armed it.
@@ -96,6 +102,7 @@ struct Bell {
   void ring() noexcept;
   /// Wakes whoever sleeps, armed or not.
   void wake_everybody() noexcept;
+  void wake_server() noexcept;
 };
 
 /// A mapped channel.

@@ -2,6 +2,7 @@
 
 // What stands behind a ProcessExecutor. The picture is in process_executor.cpp.
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -11,6 +12,8 @@
 #include <optional>
 #include <thread>
 #include <vector>
+
+#include <sys/types.h>
 
 #include "mutirao/core/mapping.hpp"
 #include "mutirao/core/unique_fd.hpp"
@@ -24,12 +27,16 @@ namespace mutirao::exec::internal {
 
 class Pool final : public Backend, public SpawnListener, public std::enable_shared_from_this<Pool> {
  public:
-  static std::shared_ptr<Pool> start_workers(std::size_t workers);
-  explicit Pool(std::size_t workers);
+  struct Options {
+    std::chrono::milliseconds grace{100};
+  };
+  static std::shared_ptr<Pool> start_workers(std::size_t workers, const Options& options);
+  Pool(std::size_t workers, const Options& options);
 
   void start(const TaskRef& task) override;
   void start_all(std::span<const TaskRef> tasks) override;
   bool cancel_queued(Task& task) override;
+  bool cancel(Task& task) override;
   bool wait(Task& task, std::optional<TimePoint> deadline) override;
   void poll() override;
   void detach() override;
@@ -37,8 +44,7 @@ class Pool final : public Backend, public SpawnListener, public std::enable_shar
   pid_t worker_pid(Task& task) override;
   std::size_t worker_count() const noexcept override { return worker_count_; }
 
-  /// Cancels what is queued, waits for what runs, ends the workers. Idempotent.
-  void shut_down();
+  void shut_down(Shutdown how) override;
   /// Some memory that was sent is not referred to any more. Touches atomics only.
   void memory_released() noexcept;
 
@@ -74,7 +80,25 @@ class Pool final : public Backend, public SpawnListener, public std::enable_shar
   void look_for_a_while(Lock& lock, const RemoteTask& task);
   void serve();
 
+  /// Takes a task back that has not begun, wherever it is.
+  TaskRef take_back(Task& task);
+  void cancel_all_queued();
+  void kill_running();
+  bool idle() const noexcept;
+  /// The process must not go on: what waits behind its task runs elsewhere.
+  void condemn(WorkerProcess& worker);
+  /// Sees to it that keep_time() is called at that moment.
+  void wake_at(TimePoint time);
+  /// Does what is due; the server calls it.
+  void keep_time();
+
+  /// In the list of those who hear of memory that was let go of.
+  void enlist();
+  void leave_list();
+
   const std::size_t worker_count_;
+  const Options options_;
+  const pid_t owner_;
   const core::UniqueFd bell_file_;
   const core::Mapping bell_mapping_;
   Bell& bell_;
@@ -90,9 +114,11 @@ class Pool final : public Backend, public SpawnListener, public std::enable_shar
   bool led_ = false;
   bool closed_ = false;
   bool server_stops_ = false;
+  bool server_joined_ = false;
+  TimePoint wake_at_ = TimePoint::max();  // when the server must look at the time
   int deaths_without_work_ = 0;
   std::thread server_;
-  std::condition_variable worker_ended_;
+  std::condition_variable quieter_;  // a worker ended, or the last task of a closed pool
 
   std::atomic<bool> memory_released_{false};
 };

@@ -11,7 +11,7 @@ namespace mutirao::exec {
 namespace internal {
 namespace {
 
-thread_local ProgressCell* current_cell = nullptr;
+thread_local TaskContext* current_context = nullptr;
 
 }  // namespace
 
@@ -31,6 +31,10 @@ Progress Task::progress() { return backend_->progress(*this); }
 void Task::detach() {
   if (!done()) backend_->detach();
 }
+
+bool Task::cancel() { return backend_->cancel(*this); }
+
+std::stop_token Task::stop_token() { return backend_->stop_sources().token_of(*this); }
 
 pid_t Task::worker_pid() { return backend_->worker_pid(*this); }
 
@@ -72,6 +76,8 @@ bool Task::claim() noexcept {
 }
 
 void Task::finish() noexcept {
+  if (status_.load(std::memory_order_relaxed) & kHasStopSource)
+    backend_->stop_sources().forget(*this);
   const std::uint32_t before = status_.fetch_or(kDone, std::memory_order_acq_rel);
   if (before & kHasWaiter) core::futex_wake(status_, INT_MAX, core::FutexScope::kProcess);
 }
@@ -93,13 +99,51 @@ void throw_empty_future() {
 
 void rethrow(const std::exception_ptr& error) { std::rethrow_exception(error); }
 
-CurrentTask::CurrentTask(ProgressCell* cell) noexcept : outer_(current_cell) {
-  current_cell = cell;
+CurrentTask::CurrentTask(TaskContext* context) noexcept : outer_(current_context) {
+  current_context = context;
 }
 
-CurrentTask::~CurrentTask() { current_cell = outer_; }
+CurrentTask::~CurrentTask() { current_context = outer_; }
 
-ProgressCell* CurrentTask::cell() noexcept { return current_cell; }
+TaskContext* CurrentTask::context() noexcept { return current_context; }
+
+std::stop_token StopSources::token_of(Task& task) {
+  std::stop_source source;
+  bool now = false;
+  {
+    const std::lock_guard lock(mutex_);
+    source = sources_.try_emplace(&task, source).first->second;
+    now = all_ || (task.add(Task::kHasStopSource) & Task::kStopRequested) != 0;
+  }
+  if (now) source.request_stop();
+  return source.get_token();
+}
+
+void StopSources::request(Task& task) {
+  std::stop_source source(std::nostopstate);
+  {
+    const std::lock_guard lock(mutex_);
+    if ((task.add(Task::kStopRequested) & Task::kHasStopSource) == 0) return;
+    if (const auto found = sources_.find(&task); found != sources_.end()) source = found->second;
+  }
+  // Its callbacks run here, without the lock.
+  source.request_stop();
+}
+
+void StopSources::request_all() {
+  std::unordered_map<const Task*, std::stop_source> all;
+  {
+    const std::lock_guard lock(mutex_);
+    all_ = true;
+    all = sources_;
+  }
+  for (auto& [task, source] : all) source.request_stop();
+}
+
+void StopSources::forget(const Task& task) noexcept {
+  const std::lock_guard lock(mutex_);
+  sources_.erase(&task);
+}
 
 void save_entry(core::OutputArchive& archive, const FunctionId& entry) {
   archive(entry.module, entry.offset);
@@ -115,7 +159,13 @@ void throw_not_serializable(const std::string& task) {
 namespace this_task {
 
 void report_progress(const Progress& progress) noexcept {
-  if (internal::ProgressCell* cell = internal::CurrentTask::cell()) cell->write(progress);
+  if (internal::TaskContext* context = internal::CurrentTask::context())
+    context->progress_cell().write(progress);
+}
+
+std::stop_token stop_token() {
+  internal::TaskContext* const context = internal::CurrentTask::context();
+  return context != nullptr ? context->stop_token() : std::stop_token();
 }
 
 }  // namespace this_task

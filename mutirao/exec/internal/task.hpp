@@ -8,16 +8,20 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <type_traits>
+#include <unordered_map>
 #include <utility>
 #include <variant>
 
 #include <sys/types.h>
 
 #include "mutirao/core/archive.hpp"
+#include "mutirao/exec/cancellation.hpp"
 #include "mutirao/exec/internal/progress_cell.hpp"
 
 namespace mutirao::exec::internal {
@@ -27,10 +31,27 @@ using TimePoint = std::chrono::steady_clock::time_point;
 class Backend;
 class RemoteTask;
 
-/// One task, counted by its references. Bits of its status are only ever added.
-class Task {
+/// What a running task can ask of whoever runs it.
+class TaskContext {
  public:
-  enum Status : std::uint32_t { kRunning = 1, kDone = 2, kHasWaiter = 4, kNudge = 0x100 };
+  virtual ProgressCell& progress_cell() noexcept = 0;
+  virtual std::stop_token stop_token() = 0;
+
+ protected:
+  ~TaskContext() = default;
+};
+
+/// One task, counted by its references. Bits of its status are only ever added.
+class Task : public TaskContext {
+ public:
+  enum Status : std::uint32_t {
+    kRunning = 1,
+    kDone = 2,
+    kHasWaiter = 4,
+    kStopRequested = 8,
+    kHasStopSource = 16,
+    kNudge = 0x100
+  };
 
   Task(std::shared_ptr<Backend> backend, std::string name, bool remote)
       : backend_(std::move(backend)), name_(std::move(name)), remote_(remote) {}
@@ -45,6 +66,8 @@ class Task {
   Progress progress();
   pid_t worker_pid();
   void detach();
+  /// See Future::cancel.
+  bool cancel();
 
   /// Sleeps until done or the deadline; used by backends that have nothing better to do.
   bool sleep_until(std::optional<TimePoint> deadline) noexcept;
@@ -55,6 +78,10 @@ class Task {
   void nudge() noexcept;
   /// Sets kRunning; false when somebody else has it, or it is done.
   bool claim() noexcept;
+  /// Adds a bit; returns the status before.
+  std::uint32_t add(Status bit) noexcept {
+    return status_.fetch_or(bit, std::memory_order_acq_rel);
+  }
   /// Sets kDone: everything that was written before is visible to whoever sees it. Once.
   void finish() noexcept;
   /// finish() with this exception.
@@ -69,7 +96,8 @@ class Task {
   const std::string& name() const noexcept { return name_; }
   bool remote() const noexcept { return remote_; }
   const std::exception_ptr& error() const noexcept { return error_; }
-  ProgressCell& progress_cell() noexcept { return progress_; }
+  ProgressCell& progress_cell() noexcept override { return progress_; }
+  std::stop_token stop_token() override;
   void set_worker_pid(pid_t pid) noexcept { worker_pid_.store(pid, std::memory_order_relaxed); }
   pid_t known_worker_pid() const noexcept { return worker_pid_.load(std::memory_order_relaxed); }
 
@@ -119,6 +147,21 @@ class TaskRef {
   Task* task_ = nullptr;
 };
 
+/// The stop sources of the tasks, in this process, that have asked for theirs: most never do.
+class StopSources {
+ public:
+  std::stop_token token_of(Task& task);
+  void request(Task& task);
+  /// From now on every task is asked to stop, also those that ask for their token later.
+  void request_all();
+  void forget(const Task& task) noexcept;
+
+ private:
+  std::mutex mutex_;
+  bool all_ = false;
+  std::unordered_map<const Task*, std::stop_source> sources_;
+};
+
 /// Where tasks run. Outlives its executor while a future refers to it.
 class Backend {
  public:
@@ -135,6 +178,10 @@ class Backend {
   }
   /// Takes a task back that has not begun, and fails it with Cancelled; false when it has.
   virtual bool cancel_queued(Task& task) = 0;
+  /// As cancel_queued; a task that has begun is asked to stop, and killed where that is possible.
+  virtual bool cancel(Task& task) = 0;
+  /// Idempotent; a later call may ask for more. Returns when no task runs and none will.
+  virtual void shut_down(Shutdown how) = 0;
   /// Waits until the task is done; false when the deadline came first.
   virtual bool wait(Task& task, std::optional<TimePoint> deadline) {
     return task.sleep_until(deadline);
@@ -148,9 +195,11 @@ class Backend {
   virtual std::size_t worker_count() const noexcept = 0;
 
   bool remote() const noexcept { return remote_; }
+  StopSources& stop_sources() noexcept { return stop_sources_; }
 
  private:
   const bool remote_;
+  StopSources stop_sources_;
 };
 
 /// A task that is sent: its encoded call, then its encoded outcome.
@@ -180,17 +229,17 @@ class LocalTask : public Task {
 [[noreturn]] void throw_empty_future();
 /// Rethrows an exception that others may also hold.
 [[noreturn]] void rethrow(const std::exception_ptr& error);
-/// Runs `body` with the reports of this thread going to `task`, and stores what it throws.
+/// While it lives, what this thread asks as a task is answered by `context`.
 class CurrentTask {
  public:
-  explicit CurrentTask(ProgressCell* cell) noexcept;
+  explicit CurrentTask(TaskContext* context) noexcept;
   ~CurrentTask();
   CurrentTask(const CurrentTask&) = delete;
   CurrentTask& operator=(const CurrentTask&) = delete;
-  static ProgressCell* cell() noexcept;
+  static TaskContext* context() noexcept;
 
  private:
-  ProgressCell* outer_;
+  TaskContext* outer_;
 };
 
 /// The value of a finished task, or its exception.

@@ -1,13 +1,18 @@
 #include "mutirao/exec/internal/worker_main.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <limits>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <stop_token>
+#include <thread>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -37,7 +42,72 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kLookFor = std::chrono::microseconds(50);
 constexpr std::size_t kKeptCapacity = 1 << 20;
 
-class Worker final : public RemoteCall {
+/// Listens, on a thread of its own, for the request to stop the task that runs. The thread begins
+/// when a task first asks for its token: most never do, and a worker with one thread may be forked.
+class StopListener {
+ public:
+  explicit StopListener(const Channel& channel) noexcept : channel_(channel) {}
+
+  std::stop_token token_of(std::uint64_t number) {
+    std::stop_source source;
+    {
+      const std::lock_guard lock(mutex_);
+      if (source_ && number_ == number) return source_->get_token();
+      if (!listening_) start();
+      number_ = number;
+      source_ = source;
+    }
+    tell();
+    return source.get_token();
+  }
+  void forget() {
+    if (!listening_) return;
+    const std::lock_guard lock(mutex_);
+    source_.reset();
+  }
+
+ private:
+  void start() {
+    sigset_t all;
+    sigset_t before;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    try {
+      std::thread([this] { listen(); }).detach();
+    } catch (...) {
+      ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+      throw;
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    listening_ = true;
+  }
+  void listen() {
+    for (;;) {
+      const std::uint32_t seen = word().load(std::memory_order_seq_cst);
+      tell();
+      core::futex_wait(word(), seen, core::FutexScope::kShared);
+    }
+  }
+  void tell() {
+    std::stop_source source(std::nostopstate);
+    {
+      const std::lock_guard lock(mutex_);
+      if (source_ && word().load(std::memory_order_seq_cst) == stop_mark(number_))
+        source = *source_;
+    }
+    // Callbacks of the task run here, without the lock.
+    source.request_stop();
+  }
+  const std::atomic<std::uint32_t>& word() const noexcept { return channel_.header().stop_task; }
+
+  const Channel& channel_;
+  std::atomic<bool> listening_{false};
+  std::mutex mutex_;
+  std::uint64_t number_ = 0;
+  std::optional<std::stop_source> source_;
+};
+
+class Worker final : public RemoteCall, private TaskContext {
  public:
   explicit Worker(WorkerSeed seed)
       : channel_(std::move(seed.channel)),
@@ -111,7 +181,7 @@ class Worker final : public RemoteCall {
     slot.failed = 0;
     std::exception_ptr error;
     {
-      const CurrentTask current(&slot.progress);
+      const CurrentTask current(this);
       phase_ = SlotState::kDecoding;
       try {
         run_request(slot);
@@ -120,6 +190,7 @@ class Worker final : public RemoteCall {
         if (phase_ != SlotState::kRunning) error = not_serializable();
       }
     }
+    stop_listener_.forget();
     if (error) encode_failure(error);
     error = nullptr;
     // What the task printed is seen before its result is.
@@ -165,6 +236,9 @@ class Worker final : public RemoteCall {
     input(entry);
     reinterpret_cast<RemoteEntry>(resolve(entry))(*this);
   }
+
+  ProgressCell& progress_cell() noexcept override { return slot_->progress; }
+  std::stop_token stop_token() override { return stop_listener_.token_of(number_); }
 
   core::InputArchive& input() override { return *input_; }
   core::OutputArchive& output() override { return *output_; }
@@ -248,6 +322,7 @@ class Worker final : public RemoteCall {
   core::Mapping bell_mapping_;
   Bell& bell_;
   WorkerMail mail_;
+  StopListener stop_listener_{channel_};
   RingAllocator arena_;
   core::Payload reply_;
   const bool may_look_ = core_words().cores() > 1;

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <span>
 #include <utility>
 
 #include "mutirao/core/error.hpp"
+#include "mutirao/core/futex.hpp"
+#include "mutirao/core/process.hpp"
 #include "mutirao/exec/internal/call.hpp"
 #include "mutirao/exec/internal/remote_exception.hpp"
 
@@ -107,6 +110,64 @@ bool WorkerProcess::recall(RemoteTask& task) {
   task.worker = RemoteTask::kNowhere;
   tasks_[task.sequence % Channel::kSlots].task = {};
   return true;
+}
+
+bool WorkerProcess::started(std::uint64_t number) const noexcept {
+  const std::uint64_t word = channel_->slot(number).state.load(std::memory_order_acquire);
+  const SlotState state = state_of(word);
+  return word == state_word(number, state) && state >= SlotState::kDecoding &&
+         state <= SlotState::kEncoding;
+}
+
+TaskRef WorkerProcess::take(std::uint64_t number) noexcept {
+  TaskRef reference = std::move(tasks_[number % Channel::kSlots].task);
+  auto& task = static_cast<RemoteTask&>(*reference);
+  task.worker = RemoteTask::kNowhere;
+  task.set_worker_pid(process());
+  Progress progress;
+  if (read_progress(task, progress)) task.progress_cell().write(progress);
+  return reference;
+}
+
+TaskRef WorkerProcess::take_running() {
+  for (std::uint64_t number = head_; number < tail_; ++number) {
+    if (tasks_[number % Channel::kSlots].task && started(number)) return take(number);
+  }
+  return {};
+}
+
+void WorkerProcess::ask_to_end(RemoteTask& task, TimePoint deadline) noexcept {
+  InFlight& entry = tasks_[task.sequence % Channel::kSlots];
+  entry.end_at = std::min(entry.end_at, deadline);
+  channel_->header().stop_task.store(stop_mark(task.sequence), std::memory_order_seq_cst);
+  core::futex_wake(channel_->header().stop_task, 1, core::FutexScope::kShared);
+}
+
+TimePoint WorkerProcess::next_deadline() const noexcept {
+  TimePoint next = TimePoint::max();
+  for (std::uint64_t number = head_; number < tail_; ++number) {
+    const InFlight& entry = tasks_[number % Channel::kSlots];
+    if (entry.task) next = std::min(next, entry.end_at);
+  }
+  return next;
+}
+
+TaskRef WorkerProcess::take_overdue(TimePoint now) {
+  for (std::uint64_t number = head_; number < tail_; ++number) {
+    const InFlight& entry = tasks_[number % Channel::kSlots];
+    if (entry.task && entry.end_at <= now) return take(number);
+  }
+  return {};
+}
+
+void WorkerProcess::kill() noexcept {
+  condemned_ = true;
+  if (pidfd_) core::send_signal(pidfd_, SIGKILL);
+}
+
+void WorkerProcess::set_pidfd(core::UniqueFd pidfd) noexcept {
+  pidfd_ = std::move(pidfd);
+  if (condemned_) kill();
 }
 
 bool WorkerProcess::something_done() const noexcept {
@@ -273,20 +334,13 @@ WorkerProcess::Estate WorkerProcess::settle() {
   for (std::uint64_t number = head_; number < tail_; ++number) {
     InFlight& entry = tasks_[number % Channel::kSlots];
     if (!entry.task) continue;
-    auto& task = static_cast<RemoteTask&>(*entry.task);
-    task.worker = RemoteTask::kNowhere;
-    const std::uint64_t word = channel_->slot(number).state.load(std::memory_order_acquire);
-    const SlotState state = state_of(word);
-    const bool started = word == state_word(number, state) && state >= SlotState::kDecoding &&
-                         state <= SlotState::kEncoding;
-    if (started && !estate.crashed) {
-      task.set_worker_pid(process());
-      Progress progress;
-      if (read_progress(task, progress)) task.progress_cell().write(progress);
+    static_cast<RemoteTask&>(*entry.task).worker = RemoteTask::kNowhere;
+    const SlotState state = state_of(channel_->slot(number).state.load(std::memory_order_acquire));
+    if (started(number) && !estate.crashed) {
       estate.phase = state == SlotState::kDecoding   ? TaskPhase::kDecoding
                      : state == SlotState::kEncoding ? TaskPhase::kEncoding
                                                      : TaskPhase::kRunning;
-      estate.crashed = std::move(entry.task);
+      estate.crashed = take(number);
     } else {
       estate.not_started.push_back(std::move(entry.task));
     }

@@ -39,8 +39,7 @@ class WorkerProcess {
   CoreWords::Participant participant() const noexcept { return participant_; }
   /// The end of the socket that the worker gets; closed here once it was handed over.
   core::LocalSocket& worker_socket() noexcept { return worker_socket_; }
-  void set_pidfd(core::UniqueFd pidfd) noexcept { pidfd_ = std::move(pidfd); }
-  const core::UniqueFd& pidfd() const noexcept { return pidfd_; }
+  void set_pidfd(core::UniqueFd pidfd) noexcept;
   /// 0 until the worker has begun to look for tasks.
   pid_t process() const noexcept {
     return static_cast<pid_t>(channel_->header().ready.load(std::memory_order_acquire));
@@ -48,7 +47,7 @@ class WorkerProcess {
 
   std::size_t in_flight() const noexcept { return static_cast<std::size_t>(tail_ - head_); }
   /// Whether it should get a further task now.
-  bool hungry() const noexcept { return in_flight() < appetite(); }
+  bool hungry() const noexcept { return !condemned_ && in_flight() < appetite(); }
   /// Whether its tasks are so short that a result is worth looking for without sleeping.
   bool quick() const noexcept { return ticks_per_task_ < 100 * 16; }
 
@@ -58,6 +57,19 @@ class WorkerProcess {
   /// Takes the last task back that has not started.
   TaskRef recall_last();
   bool recall(RemoteTask& task);
+  /// Asks the task, if it is the one that runs, to end; at `deadline` it should be killed.
+  void ask_to_end(RemoteTask& task, TimePoint deadline) noexcept;
+  /// The tasks whose deadline has come, taken out of the ring; their process must not go on.
+  TaskRef take_overdue(TimePoint now);
+  /// The task that has started and is not done, taken out of the ring.
+  TaskRef take_running();
+  /// The next moment at which take_overdue() may find something.
+  TimePoint next_deadline() const noexcept;
+
+  /// From now on it gets no more tasks, and its process is killed as soon as it is known.
+  void kill() noexcept;
+  bool condemned() const noexcept { return condemned_; }
+
   /// Finishes every task whose result has arrived. Returns how many.
   std::size_t drain();
   /// Whether drain() would find something. Any thread may ask.
@@ -93,12 +105,15 @@ class WorkerProcess {
     TaskRef task;  // empty: recalled
     std::shared_ptr<core::SharedMemory> request_file;
     std::uint64_t request_end = 0;
+    TimePoint end_at = TimePoint::max();  // it was asked to end; then it is killed
   };
 
   std::size_t appetite() const noexcept;
   /// The number under which the worker knows the memory; 0 when it cannot be sent now.
   std::uint64_t number_of(const std::shared_ptr<core::SharedMemory>& memory);
   bool send_mail(const Mail& mail, int fd);
+  bool started(std::uint64_t number) const noexcept;
+  TaskRef take(std::uint64_t number) noexcept;
   bool collect(const Slot& slot, RemoteTask& task);
   std::shared_ptr<core::SharedMemory> receive_memory(std::uint64_t task);
 
@@ -109,6 +124,7 @@ class WorkerProcess {
   core::LocalSocket socket_;
   core::LocalSocket worker_socket_;
   core::UniqueFd pidfd_;
+  bool condemned_ = false;
 
   std::uint64_t head_ = 0;  // tasks [head_, tail_) are in the ring
   std::uint64_t tail_ = 0;

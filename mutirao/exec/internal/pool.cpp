@@ -1,0 +1,390 @@
+// How tasks reach workers and results come back. The picture is in process_executor.cpp.
+
+#include "mutirao/exec/internal/pool.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include <unistd.h>
+
+#include "mutirao/core/error.hpp"
+#include "mutirao/core/futex.hpp"
+#include "mutirao/core/shared_memory.hpp"
+#include "mutirao/exec/error.hpp"
+
+namespace mutirao::exec::internal {
+namespace {
+
+// How long a waiting thread looks before it sleeps: about as long as being woken costs.
+constexpr auto kLookFor = std::chrono::microseconds(50);
+
+/// The pools of this process, to be told when memory was let go of.
+struct Pools {
+  std::mutex mutex;
+  std::vector<Pool*> all;
+};
+
+Pools& pools() {
+  static Pools& list = *new Pools;
+  return list;
+}
+
+void tell_pools_of_release() noexcept {
+  Pools& list = pools();
+  const std::lock_guard lock(list.mutex);
+  for (Pool* pool : list.all) pool->memory_released();
+}
+
+}  // namespace
+
+void Pool::enlist() {
+  core::SharedMemory::set_release_listener(&tell_pools_of_release);
+  const std::lock_guard lock(pools().mutex);
+  pools().all.push_back(this);
+}
+
+void Pool::leave_list() {
+  const std::lock_guard lock(pools().mutex);
+  std::erase(pools().all, this);
+}
+
+std::shared_ptr<Pool> Pool::start_workers(std::size_t workers, const Options& options) {
+  auto pool = std::make_shared<Pool>(workers, options);
+  pool->enlist();
+  try {
+    const std::lock_guard lock(pool->mutex_);
+    for (std::uint32_t i = 0; i < workers; ++i) pool->hire(i);
+  } catch (...) {
+    pool->shut_down(Shutdown::kCancel);
+    throw;
+  }
+  return pool;
+}
+
+Pool::Pool(std::size_t workers, const Options& options)
+    : Backend(true),
+      worker_count_(workers),
+      options_(options),
+      owner_(::getpid()),
+      bell_file_(core::create_memory_file(sizeof(Bell))),
+      bell_mapping_(bell_file_.get(), sizeof(Bell), core::Mapping::Access::kReadWrite),
+      bell_(*static_cast<Bell*>(bell_mapping_.data())),
+      workers_(workers),
+      last_active_(workers) {}
+
+// ---- Tasks come in.
+
+void Pool::start(const TaskRef& task) { start_all(std::span(&task, 1)); }
+
+void Pool::start_all(std::span<const TaskRef> tasks) {
+  const std::lock_guard lock(mutex_);
+  if (closed_) throw ExecutorClosed("this executor was shut down and takes no more tasks");
+  for (const TaskRef& task : tasks) accept(task);
+  if (!pending_.empty() && !led_) leave_to_server();
+}
+
+void Pool::accept(const TaskRef& task) {
+  if (!anybody_works()) {
+    // Whatever kept workers from starting may be over.
+    deaths_without_work_ = 0;
+    try {
+      for (std::uint32_t i = 0; i < worker_count_; ++i) hire(i);
+    } catch (const core::Error& error) {
+      if (!anybody_works()) {
+        task->fail(std::make_exception_ptr(WorkerInitFailed(error.what(), error.hint())));
+        return;
+      }
+    }
+  }
+  // Memory that is let go of while nobody waits is the server's affair.
+  if (!static_cast<RemoteTask&>(*task).request.attachments.empty()) ensure_server();
+  if (!pending_.empty() || !place_somewhere(task)) pending_.push_back(task);
+}
+
+bool Pool::place_somewhere(const TaskRef& task) {
+  // An idle worker first, of those the one that worked last: its caches are warm. Then whoever has
+  // least to do and may have more.
+  std::uint32_t best = RemoteTask::kNowhere;
+  for (std::uint32_t i = 0; i < workers_.size(); ++i) {
+    if (!workers_[i] || !workers_[i]->hungry()) continue;
+    if (best == RemoteTask::kNowhere || workers_[i]->in_flight() < workers_[best]->in_flight() ||
+        (workers_[i]->in_flight() == workers_[best]->in_flight() &&
+         last_active_[i] > last_active_[best]))
+      best = i;
+  }
+  if (best == RemoteTask::kNowhere) return false;
+  last_active_[best] = ++activity_;
+  return try_place(*workers_[best], task);
+}
+
+bool Pool::try_place(WorkerProcess& worker, const TaskRef& task) {
+  try {
+    return worker.place(task);
+  } catch (...) {
+    task->fail(std::current_exception());
+    return true;
+  }
+}
+
+TaskRef Pool::take_back(Task& task) {
+  if (task.done()) return {};
+  auto& remote = static_cast<RemoteTask&>(task);
+  if (WorkerProcess* worker = worker_of(remote)) {
+    task.retain();
+    TaskRef kept(&task);
+    return worker->recall(remote) ? kept : TaskRef();
+  }
+  const auto queued = std::find_if(pending_.begin(), pending_.end(),
+                                   [&](const TaskRef& each) { return each.get() == &task; });
+  if (queued == pending_.end()) return {};
+  TaskRef kept = std::move(*queued);
+  pending_.erase(queued);
+  return kept;
+}
+
+bool Pool::cancel_queued(Task& task) {
+  const std::lock_guard lock(mutex_);
+  const TaskRef taken = take_back(task);
+  if (taken)
+    taken->fail(std::make_exception_ptr(Cancelled("the task was cancelled before it began")));
+  return static_cast<bool>(taken);
+}
+
+bool Pool::cancel(Task& task) {
+  if (cancel_queued(task)) return true;
+  const std::lock_guard lock(mutex_);
+  auto& remote = static_cast<RemoteTask&>(task);
+  if (WorkerProcess* worker = worker_of(remote); worker && !task.done()) {
+    const TimePoint deadline = TimePoint::clock::now() + options_.grace;
+    worker->ask_to_end(remote, deadline);
+    wake_at(deadline);
+  }
+  return false;
+}
+
+// ---- Results come out.
+
+bool Pool::wait(Task& base, std::optional<TimePoint> deadline) {
+  auto& task = static_cast<RemoteTask&>(base);
+  // A task that waits for another lends its core meanwhile. Taking it back may mean waiting for
+  // one, so that comes last, when others no longer depend on this thread.
+  std::optional<CoreLoan> loan;
+  Lock lock(mutex_);
+  waiting_.push_back(&task);
+  while (!task.done() && (!deadline || TimePoint::clock::now() < *deadline)) {
+    if (led_) {
+      follow(lock, task, deadline, loan);
+    } else {
+      led_ = true;
+      lead(lock, task, deadline, loan);
+      led_ = false;
+    }
+  }
+  waiting_.erase(std::find(waiting_.begin(), waiting_.end(), &task));
+  if (!led_) {
+    if (!followers_.empty()) {
+      followers_.front()->nudge();
+    } else {
+      leave_to_server();
+    }
+  }
+  return task.done();
+}
+
+void Pool::lead(Lock& lock, RemoteTask& task, std::optional<TimePoint> deadline,
+                std::optional<CoreLoan>& loan) {
+  while (drain_and_feed(), !task.done()) {
+    look_for_a_while(lock, task);
+    if (something_done()) continue;
+    if (deadline && TimePoint::clock::now() >= *deadline) return;
+    const std::uint32_t epoch = bell_.epoch.load(std::memory_order_seq_cst);
+    arm(Bell::kLeader);
+    if (something_done() || task.done()) continue;
+    lock.unlock();
+    if (!loan) loan.emplace();
+    core::futex_wait(bell_.epoch, epoch, core::FutexScope::kShared, deadline, Bell::kLeader);
+    lock.lock();
+    bell_.armed.store(Bell::kNobody, std::memory_order_seq_cst);
+  }
+}
+
+void Pool::follow(Lock& lock, RemoteTask& task, std::optional<TimePoint> deadline,
+                  std::optional<CoreLoan>& loan) {
+  const std::uint32_t status = task.status();
+  // The leader may sleep with a later count in mind.
+  if (WorkerProcess* worker = worker_of(task)) {
+    worker->notify_at(0);
+    if (worker->something_done()) {
+      drain_and_feed();
+      return;
+    }
+  }
+  followers_.push_back(&task);
+  lock.unlock();
+  if (!loan) loan.emplace();
+  task.sleep_once(status, deadline);
+  lock.lock();
+  followers_.erase(std::find(followers_.begin(), followers_.end(), &task));
+}
+
+void Pool::look_for_a_while(Lock& lock, const RemoteTask& task) {
+  WorkerProcess* worker = worker_of(const_cast<RemoteTask&>(task));
+  if (worker == nullptr || !worker->quick() || worker_count_ == 0) return;
+  // The channel stays mapped, whatever becomes of the worker meanwhile.
+  const std::shared_ptr<Channel> channel = worker->channel();
+  const std::atomic<std::uint64_t>& state = channel->slot(task.sequence).state;
+  const std::uint64_t done = state_word(task.sequence, SlotState::kDone);
+  lock.unlock();
+  const auto until = std::chrono::steady_clock::now() + kLookFor;
+  do {
+    for (int i = 0; i < 32 && state.load(std::memory_order_acquire) != done; ++i)
+      core::spin_pause();
+  } while (state.load(std::memory_order_acquire) != done &&
+           std::chrono::steady_clock::now() < until);
+  lock.lock();
+}
+
+void Pool::poll() {
+  const std::lock_guard lock(mutex_);
+  drain_and_feed();
+}
+
+void Pool::detach() {
+  const std::lock_guard lock(mutex_);
+  if (!led_) leave_to_server();
+}
+
+bool Pool::something_done() const noexcept {
+  return std::any_of(workers_.begin(), workers_.end(),
+                     [](const auto& worker) { return worker && worker->something_done(); });
+}
+
+void Pool::drain_and_feed() {
+  if (memory_released_.exchange(false, std::memory_order_acq_rel)) {
+    for (const auto& worker : workers_) {
+      if (worker) worker->drop_released_memory();
+    }
+  }
+  for (std::uint32_t i = 0; i < workers_.size(); ++i) {
+    if (!workers_[i]) continue;
+    if (workers_[i]->drain() != 0) {
+      deaths_without_work_ = 0;
+      last_active_[i] = ++activity_;
+    }
+    feed(i);
+  }
+  if (closed_ && idle()) quieter_.notify_all();
+}
+
+void Pool::feed(std::uint32_t index) {
+  WorkerProcess& worker = *workers_[index];
+  if (worker.condemned()) return;
+  while (!pending_.empty() && worker.hungry()) {
+    if (!try_place(worker, pending_.front())) return;
+    pending_.pop_front();
+  }
+  if (pending_.empty() && worker.in_flight() == 0 && !closed_) steal_for(index);
+}
+
+/// Half of what waits behind the task of the busiest worker goes to one that has nothing to do.
+bool Pool::steal_for(std::uint32_t index) {
+  WorkerProcess* busiest = nullptr;
+  for (const auto& worker : workers_) {
+    if (worker && worker->in_flight() > 1 &&
+        (busiest == nullptr || worker->in_flight() > busiest->in_flight()))
+      busiest = worker.get();
+  }
+  if (busiest == nullptr) return false;
+  std::vector<TaskRef> stolen;
+  for (std::size_t i = busiest->in_flight() / 2; i > 0; --i) {
+    TaskRef task = busiest->recall_last();
+    if (!task) break;
+    stolen.push_back(std::move(task));
+  }
+  requeue({stolen.rbegin(), stolen.rend()});
+  WorkerProcess& worker = *workers_[index];
+  while (!pending_.empty() && try_place(worker, pending_.front())) pending_.pop_front();
+  return !stolen.empty();
+}
+
+void Pool::requeue(std::vector<TaskRef> tasks) {
+  pending_.insert(pending_.begin(), std::make_move_iterator(tasks.begin()),
+                  std::make_move_iterator(tasks.end()));
+}
+
+/// See Note [Who looks].
+void Pool::arm(Bell::Armed who) {
+  for (const auto& worker : workers_) {
+    if (worker) worker->notify_at(worker->feeding_point(!pending_.empty()));
+  }
+  for (const RemoteTask* task : waiting_) {
+    if (WorkerProcess* worker = worker_of(*const_cast<RemoteTask*>(task)))
+      worker->notify_at(std::min(task->sequence + 1, worker->feeding_point(!pending_.empty())));
+  }
+  bell_.armed.store(who, std::memory_order_seq_cst);
+}
+
+/// From now on the server thread looks, if there is anything to look for.
+void Pool::leave_to_server() {
+  if (server_stops_ || bell_.armed.load(std::memory_order_seq_cst) == Bell::kServer) return;
+  const bool work =
+      !pending_.empty() || std::any_of(workers_.begin(), workers_.end(), [](const auto& worker) {
+        return worker && worker->in_flight() != 0;
+      });
+  if (!work) return;
+  if (ensure_server()) return;
+  do {
+    drain_and_feed();
+    arm(Bell::kServer);
+  } while (something_done());
+}
+
+/// Starts the server thread, which then looks first of all; false when there was one.
+bool Pool::ensure_server() {
+  if (server_.joinable()) return false;
+  server_ = std::thread([this] { serve(); });
+  return true;
+}
+
+void Pool::serve() {
+  ::pthread_setname_np(::pthread_self(), "mutirao-server");
+  Lock lock(mutex_);
+  while (!server_stops_) {
+    const std::uint32_t epoch = bell_.epoch.load(std::memory_order_seq_cst);
+    if (!led_) {
+      drain_and_feed();
+      arm(Bell::kServer);
+      if (something_done()) continue;
+    }
+    std::optional<TimePoint> deadline;
+    if (wake_at_ != TimePoint::max()) deadline = wake_at_;
+    lock.unlock();
+    core::futex_wait(bell_.epoch, epoch, core::FutexScope::kShared, deadline, Bell::kServer);
+    lock.lock();
+    keep_time();
+  }
+}
+
+Progress Pool::progress(Task& task) {
+  const std::lock_guard lock(mutex_);
+  Progress progress;
+  auto& remote = static_cast<RemoteTask&>(task);
+  if (WorkerProcess* worker = worker_of(remote); worker && worker->read_progress(remote, progress))
+    return progress;
+  task.progress_cell().read(progress);
+  return progress;
+}
+
+pid_t Pool::worker_pid(Task& task) {
+  const std::lock_guard lock(mutex_);
+  auto& remote = static_cast<RemoteTask&>(task);
+  if (WorkerProcess* worker = worker_of(remote)) return worker->process_running(remote);
+  return task.known_worker_pid();
+}
+
+void Pool::memory_released() noexcept {
+  if (!memory_released_.exchange(true, std::memory_order_acq_rel)) bell_.wake_everybody();
+}
+
+}  // namespace mutirao::exec::internal

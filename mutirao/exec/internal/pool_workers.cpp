@@ -1,0 +1,219 @@
+// How workers of a pool come and go.
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "mutirao/core/error.hpp"
+#include "mutirao/exec/error.hpp"
+#include "mutirao/exec/internal/pool.hpp"
+
+namespace mutirao::exec::internal {
+namespace {
+
+// A worker that dies before it did anything is replaced this often in a row.
+constexpr int kMostDeathsWithoutWork = 3;
+
+}  // namespace
+
+std::vector<std::unique_ptr<WorkerProcess>>::iterator Pool::find(std::uint64_t token) noexcept {
+  return std::find_if(workers_.begin(), workers_.end(),
+                      [&](const auto& each) { return each && each->token() == token; });
+}
+
+WorkerProcess* Pool::worker_of(const RemoteTask& task) noexcept {
+  return task.worker == RemoteTask::kNowhere ? nullptr : workers_[task.worker].get();
+}
+
+bool Pool::anybody_works() const noexcept {
+  return std::any_of(workers_.begin(), workers_.end(),
+                     [](const auto& worker) { return worker != nullptr; });
+}
+
+void Pool::hire(std::uint32_t index) {
+  Spawner& spawner = Spawner::current();
+  const auto participant = core_words().join();
+  if (!participant) {
+    throw core::IoError("cannot start a worker: the program has too many", EAGAIN,
+                        "give the executors fewer workers");
+  }
+  try {
+    auto worker = std::make_unique<WorkerProcess>(index, spawner.new_token(), *participant);
+    spawner.spawn(worker->token(),
+                  {.channel = worker->channel()->descriptor(),
+                   .bell = bell_file_.get(),
+                   .socket = worker->worker_socket().get()},
+                  *participant, weak_from_this());
+    worker->worker_socket().close();
+    workers_[index] = std::move(worker);
+  } catch (...) {
+    core_words().sweep(*participant);
+    throw;
+  }
+}
+
+void Pool::on_started(std::uint64_t token, pid_t, core::UniqueFd pidfd) {
+  const std::lock_guard lock(mutex_);
+  if (const auto place = find(token); place != workers_.end())
+    (*place)->set_pidfd(std::move(pidfd));
+}
+
+void Pool::on_failed(std::uint64_t token, int error) {
+  const std::lock_guard lock(mutex_);
+  const auto place = find(token);
+  if (place == workers_.end()) return;
+  const std::unique_ptr<WorkerProcess> absent = std::move(*place);
+  core_words().sweep(absent->participant());
+  requeue(absent->settle().not_started);
+  if (error == ELOOP) {
+    fail_all("cannot start a worker: executors are nested too deeply",
+             "use at most 4 levels of executors inside tasks");
+  } else if (!anybody_works()) {
+    fail_all("cannot start a worker: " + std::generic_category().message(error),
+             "allow more processes (ulimit -u) or more memory");
+  }
+  quieter_.notify_all();
+  bell_.wake_everybody();
+}
+
+void Pool::on_ended(std::uint64_t token, const WorkerEnd& end) {
+  const std::lock_guard lock(mutex_);
+  const auto place = find(token);
+  if (place == workers_.end()) return;
+  const std::unique_ptr<WorkerProcess> dead = std::move(*place);
+  core_words().sweep(dead->participant());
+  const pid_t process = dead->process();
+  const std::size_t under_way = dead->in_flight();
+  WorkerProcess::Estate estate = dead->settle();
+  const bool worked = estate.crashed || estate.not_started.size() < under_way;
+  deaths_without_work_ = worked ? 0 : deaths_without_work_ + 1;
+  if (estate.crashed) {
+    estate.crashed->fail(std::make_exception_ptr(TaskCrashed({.task = estate.crashed->name(),
+                                                              .signal = end.signal,
+                                                              .exit_code = end.exit_code,
+                                                              .phase = estate.phase,
+                                                              .worker = process,
+                                                              .stderr_tail = end.stderr_tail})));
+  }
+  requeue(std::move(estate.not_started));
+  std::string why = fmt::format("workers end before they can run a task ({})",
+                                end.signal != 0 ? fmt::format("signal {}", end.signal)
+                                                : fmt::format("exit code {}", end.exit_code));
+  if ((!closed_ || !pending_.empty()) && deaths_without_work_ < kMostDeathsWithoutWork) {
+    try {
+      hire(static_cast<std::uint32_t>(place - workers_.begin()));
+    } catch (const core::Error& error) {
+      why = error.what();
+    }
+  }
+  if (!anybody_works()) fail_all(why, {});
+  for (std::uint32_t i = 0; i < workers_.size(); ++i) {
+    if (workers_[i]) feed(i);
+  }
+  quieter_.notify_all();
+  bell_.wake_everybody();
+}
+
+void Pool::fail_all(const std::string& why, const std::string& hint) {
+  for (const TaskRef& task : std::exchange(pending_, {}))
+    task->fail(std::make_exception_ptr(WorkerInitFailed(why, hint)));
+}
+
+// ---- Time and ends.
+
+void Pool::wake_at(TimePoint time) {
+  if (time >= wake_at_) return;
+  wake_at_ = time;
+  if (!ensure_server()) bell_.wake_server();
+}
+
+void Pool::keep_time() {
+  const TimePoint now = TimePoint::clock::now();
+  if (wake_at_ > now) return;
+  drain_and_feed();
+  TimePoint next = TimePoint::max();
+  for (const auto& worker : workers_) {
+    if (!worker) continue;
+    if (const TaskRef late = worker->take_overdue(now)) {
+      condemn(*worker);
+      late->fail(
+          std::make_exception_ptr(Cancelled("the task was cancelled and its process killed")));
+    }
+    next = std::min(next, worker->next_deadline());
+  }
+  wake_at_ = next;
+  drain_and_feed();
+}
+
+void Pool::condemn(WorkerProcess& worker) {
+  worker.kill();
+  std::vector<TaskRef> behind;
+  while (TaskRef task = worker.recall_last()) behind.push_back(std::move(task));
+  requeue({behind.rbegin(), behind.rend()});
+}
+
+bool Pool::idle() const noexcept {
+  return pending_.empty() && std::none_of(workers_.begin(), workers_.end(), [](const auto& worker) {
+           return worker && worker->in_flight() != 0;
+         });
+}
+
+void Pool::cancel_all_queued() {
+  std::vector<TaskRef> cancelled(std::make_move_iterator(pending_.begin()),
+                                 std::make_move_iterator(pending_.end()));
+  pending_.clear();
+  for (const auto& worker : workers_) {
+    while (TaskRef task = worker ? worker->recall_last() : TaskRef()) cancelled.push_back(task);
+  }
+  for (const TaskRef& task : cancelled) {
+    task->fail(std::make_exception_ptr(
+        Cancelled("the task was cancelled: its executor was shut down before it began")));
+  }
+}
+
+void Pool::kill_running() {
+  drain_and_feed();
+  for (const auto& worker : workers_) {
+    if (!worker) continue;
+    worker->kill();
+    while (const TaskRef task = worker->take_running()) {
+      task->fail(std::make_exception_ptr(
+          Cancelled("the task was cancelled: its executor was shut down and its process killed")));
+    }
+  }
+}
+
+void Pool::shut_down(Shutdown how) {
+  // In a process that the user forked, the workers and threads are not there: leave all as it is.
+  if (::getpid() != owner_) return;
+  Lock lock(mutex_);
+  closed_ = true;
+  if (how != Shutdown::kWait) cancel_all_queued();
+  if (how == Shutdown::kKill) kill_running();
+  // Results may have to be looked at before a worker can go on or end.
+  leave_to_server();
+  quieter_.wait(lock, [this] { return idle() || !anybody_works(); });
+  for (const auto& worker : workers_) {
+    if (worker) worker->ask_to_stop();
+  }
+  quieter_.wait(lock, [this] { return !anybody_works(); });
+  server_stops_ = true;
+  bell_.wake_everybody();
+  if (server_.joinable() && !std::exchange(server_joined_, true)) {
+    lock.unlock();
+    server_.join();
+    lock.lock();
+  }
+  lock.unlock();
+  // Nothing of the pool is left when its executor is gone.
+  if (Spawner::exists()) Spawner::current().finish_telling();
+  leave_list();
+}
+
+}  // namespace mutirao::exec::internal
