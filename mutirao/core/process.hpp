@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include <sys/types.h>
@@ -21,6 +22,16 @@ void close_all_except(std::span<const int> kept) noexcept;
 
 /// How many threads this process has.
 std::size_t thread_count();
+
+/// The most memory that this process has had in RAM so far, in bytes; 0 when the system does not
+/// say.
+std::uint64_t peak_resident_bytes();
+
+/// The processor time that all threads of this process have used so far, in seconds.
+double cpu_seconds();
+
+/// How many files this process may have open.
+std::uint64_t file_limit();
 
 /// Lets this process open as many files as its hard limit says.
 void raise_file_limit() noexcept;

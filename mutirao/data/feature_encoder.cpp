@@ -121,7 +121,7 @@ void FeatureEncoder::add_text(const Column& column, std::span<const std::uint32_
   std::vector<std::size_t> count(column.levels.size());
   for (const std::uint32_t row : rows) {
     if (column.codes[row] == kMissingCode) {
-      feature.has_missing = true;
+      feature.has_missing = encoding_ == Encoding::kOneHot;
     } else {
       ++count[column.codes[row]];
     }

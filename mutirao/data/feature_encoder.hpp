@@ -60,6 +60,8 @@ class FeatureEncoder {
   /// The columns of a table that transform() needs.
   std::vector<std::string> input_columns() const;
   std::vector<OneHotBlock> one_hot_blocks() const;
+  /// Whether both treat every table alike.
+  bool operator==(const FeatureEncoder&) const = default;
 
   template <class Archive>
   void serialize(Archive& archive) {
@@ -79,6 +81,7 @@ class FeatureEncoder {
     std::vector<std::string> others;  // text, one-hot: training levels that share a column
     bool has_missing = false;         // text, one-hot: missing has a column
 
+    bool operator==(const Feature&) const = default;
     template <class Archive>
     void serialize(Archive& archive) {
       archive(column, type, first, width, means, has_hour, levels, others, has_missing);

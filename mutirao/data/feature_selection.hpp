@@ -43,14 +43,24 @@ struct ColumnUse {
   std::string name;
   ColumnType type = ColumnType::kNumber;
   bool used = false;
-  std::string
-      why;  ///< why it is not used: "target", "dropped", "id", "constant", ...; empty when used
+  /// Why it is not used: "target", "dropped", "id", "constant", ...; empty when used.
+  std::string why;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(name, type, used, why);
+  }
 };
 
 struct FeatureSelection {
   std::vector<std::string> features;     ///< in the order of the table
   std::vector<std::string> categorical;  ///< those of them to be treated as text
   std::vector<ColumnUse> columns;        ///< every column of the table
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(features, categorical, columns);
+  }
 };
 
 /// Left out besides target, id and dropped: constant columns (missing counts as a value), text that

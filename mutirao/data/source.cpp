@@ -5,7 +5,6 @@
 #include <cctype>
 #include <cerrno>
 #include <cmath>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <regex>
@@ -13,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "mutirao/core/error.hpp"
+#include "mutirao/core/file.hpp"
 
 #ifdef MUTIRAO_HAVE_DUCKDB
 #include "mutirao/data/internal/readers.hpp"
@@ -240,13 +240,19 @@ std::string bare_query(std::string query) {
 }
 
 duckdb_type storage_of(const Column& column) {
-  return column.type == ColumnType::kText ? DUCKDB_TYPE_VARCHAR : DUCKDB_TYPE_DOUBLE;
+  if (column.type == ColumnType::kText) return DUCKDB_TYPE_VARCHAR;
+  return column.integral ? DUCKDB_TYPE_BIGINT : DUCKDB_TYPE_DOUBLE;
+}
+
+std::string_view sql_type(duckdb_type type) {
+  if (type == DUCKDB_TYPE_VARCHAR) return "VARCHAR";
+  return type == DUCKDB_TYPE_BIGINT ? "BIGINT" : "DOUBLE";
 }
 
 void fill_vector(duckdb_vector vector, const Column& column, std::size_t first, std::size_t count) {
   duckdb().vector_ensure_validity_writable(vector);
   std::uint64_t* validity = duckdb().vector_get_validity(vector);
-  auto* numbers = static_cast<double*>(duckdb().vector_get_data(vector));
+  void* data = duckdb().vector_get_data(vector);
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t row = first + i;
     if (column.is_missing(row)) {
@@ -254,8 +260,10 @@ void fill_vector(duckdb_vector vector, const Column& column, std::size_t first, 
     } else if (column.type == ColumnType::kText) {
       const std::string& text = column.levels[column.codes[row]];
       duckdb().vector_assign_string_element_len(vector, i, text.data(), text.size());
+    } else if (column.integral) {
+      static_cast<std::int64_t*>(data)[i] = static_cast<std::int64_t>(column.numbers[row]);
     } else {
-      numbers[i] = column.numbers[row];
+      static_cast<double*>(data)[i] = column.numbers[row];
     }
   }
 }
@@ -292,8 +300,15 @@ Table read_table(const std::string& source, const ReadOptions& options) {
   if (!is_query(source) && !is_glob(source)) check_file(source);  // before anything large is loaded
   DuckDbConnection connection(options.threads);
   try {
-    return is_query(source) ? read_typed(connection, bare_query(source), {})
-                            : read_files(connection, source);
+    Table table = is_query(source) ? read_typed(connection, bare_query(source), {})
+                                   : read_files(connection, source);
+    if (table.rows() == 0 && !options.allow_no_rows) {
+      throw core::InvalidInput(is_query(source)
+                                   ? "the query gives no rows"
+                                   : fmt::format("{} has a header and no rows", source),
+                               "at least two rows are needed");
+    }
+    return table;
   } catch (const DuckDbError& error) {
     rethrow_as_input(source, error.what());
   }
@@ -301,31 +316,26 @@ Table read_table(const std::string& source, const ReadOptions& options) {
 
 void write_parquet(const std::string& path, const Table& table) {
   DuckDbConnection connection(1);
-  const std::string unfinished = path + ".tmp";
+  core::AtomicFile file(path);
   try {
     std::string columns;
     for (const Column& column : table.columns()) {
       std::string name;
       for (const char c : column.name) name += c == '"' ? std::string("\"\"") : std::string(1, c);
       columns += fmt::format("{}\"{}\" {}", columns.empty() ? "" : ", ", name,
-                             column.type == ColumnType::kText ? "VARCHAR" : "DOUBLE");
+                             sql_type(storage_of(column)));
     }
     connection.query(fmt::format("CREATE TABLE written ({})", columns));
     append_rows(connection, table);
     connection.query(fmt::format("COPY written TO {} (FORMAT parquet, COMPRESSION zstd)",
-                                 sql_literal(unfinished)));
+                                 sql_literal(file.unfinished_path())));
   } catch (const DuckDbError& error) {
-    std::remove(unfinished.c_str());
     const std::string message = error.what();
     const bool full = message.find("No space left") != std::string::npos;
     throw core::IoError(fmt::format("cannot write {} ({})", path, first_line(message)),
                         full ? ENOSPC : EIO);
   }
-  if (std::rename(unfinished.c_str(), path.c_str()) != 0) {
-    const int error = errno;
-    std::remove(unfinished.c_str());
-    throw core::IoError(fmt::format("cannot write {}", path), error);
-  }
+  file.commit();
 }
 
 std::string duckdb_version() { return duckdb().library_version(); }

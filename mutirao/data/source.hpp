@@ -31,6 +31,8 @@ namespace mutirao::data {
 struct ReadOptions {
   /// Threads that DuckDB may use; 0 means as many as it likes.
   std::size_t threads = 0;
+  /// Whether a source without rows is a table of no rows, and not an error.
+  bool allow_no_rows = false;
 };
 
 /// Reads the whole of `source`: a path, a glob or a query.

@@ -23,15 +23,9 @@ std::vector<std::uint32_t> shuffled(std::size_t rows, std::uint64_t seed) {
   return order;
 }
 
-// fold_of[row] is the fold that tests the row.
 std::vector<Split> splits_of(std::span<const std::uint32_t> fold_of, std::size_t folds) {
-  std::vector<Split> splits(folds);
-  for (std::size_t row = 0; row < fold_of.size(); ++row) {
-    for (std::size_t fold = 0; fold < folds; ++fold) {
-      auto& side = fold_of[row] == fold ? splits[fold].test : splits[fold].train;
-      side.push_back(static_cast<std::uint32_t>(row));
-    }
-  }
+  std::vector<Split> splits;
+  for (std::uint32_t fold = 0; fold < folds; ++fold) splits.push_back(split_of(fold_of, fold));
   return splits;
 }
 
@@ -46,7 +40,16 @@ void check(std::size_t rows, std::size_t folds) {
 
 }  // namespace
 
-std::vector<Split> k_fold(std::size_t rows, std::size_t folds, std::uint64_t seed) {
+Split split_of(std::span<const std::uint32_t> fold_numbers, std::uint32_t fold) {
+  Split split;
+  for (std::size_t row = 0; row < fold_numbers.size(); ++row) {
+    auto& side = fold_numbers[row] == fold ? split.test : split.train;
+    side.push_back(static_cast<std::uint32_t>(row));
+  }
+  return split;
+}
+
+std::vector<std::uint32_t> k_fold_numbers(std::size_t rows, std::size_t folds, std::uint64_t seed) {
   check(rows, folds);
   const std::vector<std::uint32_t> order = shuffled(rows, seed);
   std::vector<std::uint32_t> fold_of(rows);
@@ -56,7 +59,11 @@ std::vector<Split> k_fold(std::size_t rows, std::size_t folds, std::uint64_t see
     for (std::size_t i = 0; i < size; ++i)
       fold_of[order[next++]] = static_cast<std::uint32_t>(fold);
   }
-  return splits_of(fold_of, folds);
+  return fold_of;
+}
+
+std::vector<Split> k_fold(std::size_t rows, std::size_t folds, std::uint64_t seed) {
+  return splits_of(k_fold_numbers(rows, folds, seed), folds);
 }
 
 std::vector<Split> stratified_k_fold(std::span<const std::uint32_t> classes, std::size_t folds,
@@ -73,7 +80,8 @@ std::vector<Split> stratified_k_fold(std::span<const std::uint32_t> classes, std
   return splits_of(fold_of, folds);
 }
 
-Split hold_out(std::size_t rows, double test_size, std::uint64_t seed) {
+std::vector<std::uint32_t> hold_out_numbers(std::size_t rows, double test_size,
+                                            std::uint64_t seed) {
   if (!(test_size > 0.0 && test_size < 1.0)) {
     throw core::InvalidArgument(fmt::format("a test size of {} is no part of the rows", test_size),
                                 "use a number between 0 and 1, for example 0.2");
@@ -84,13 +92,14 @@ Split hold_out(std::size_t rows, double test_size, std::uint64_t seed) {
         fmt::format("a test size of {} leaves no training rows out of {}", test_size, rows),
         "use a smaller test size or more rows");
   }
-  std::vector<std::uint32_t> order = shuffled(rows, seed);
-  Split split;
-  split.test.assign(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(tested));
-  split.train.assign(order.begin() + static_cast<std::ptrdiff_t>(tested), order.end());
-  std::sort(split.test.begin(), split.test.end());
-  std::sort(split.train.begin(), split.train.end());
-  return split;
+  const std::vector<std::uint32_t> order = shuffled(rows, seed);
+  std::vector<std::uint32_t> numbers(rows, kNeverTested);
+  for (std::size_t i = 0; i < tested; ++i) numbers[order[i]] = 0;
+  return numbers;
+}
+
+Split hold_out(std::size_t rows, double test_size, std::uint64_t seed) {
+  return split_of(hold_out_numbers(rows, test_size, seed), 0);
 }
 
 }  // namespace mutirao::data

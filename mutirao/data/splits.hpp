@@ -19,6 +19,14 @@ struct Split {
   std::vector<std::uint32_t> test;
 };
 
+/// For each row, the fold that tests it: the splits of k_fold(), one number a row.
+std::vector<std::uint32_t> k_fold_numbers(std::size_t rows, std::size_t folds, std::uint64_t seed);
+/// For each row, 0 if hold_out() tests it, else kNeverTested.
+std::vector<std::uint32_t> hold_out_numbers(std::size_t rows, double test_size, std::uint64_t seed);
+inline constexpr std::uint32_t kNeverTested = 0xffffffffU;
+/// The rows that fold number `fold` tests, and all others.
+Split split_of(std::span<const std::uint32_t> fold_numbers, std::uint32_t fold);
+
 /// k shuffled folds whose sizes differ by at most one (the first rows % folds are larger, as in
 /// scikit-learn's KFold).
 std::vector<Split> k_fold(std::size_t rows, std::size_t folds, std::uint64_t seed);

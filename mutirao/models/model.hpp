@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -34,6 +35,8 @@ struct ModelInfo {
   std::uint64_t training_rows = 0;
   /// The version of mutirao that wrote the file; set by save().
   std::string version;
+  /// The column that names the rows, if the user said so.
+  std::optional<std::string> id = std::nullopt;
 };
 
 class Model {

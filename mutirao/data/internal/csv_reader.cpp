@@ -333,10 +333,6 @@ Table read_csv(DuckDbConnection& connection, const std::vector<std::string>& fil
       "nullstr=[{}], "
       "allow_quoted_nulls=false, auto_detect=false, strict_mode=true, max_line_size=16777216)",
       file_list, columns, sql_literal(std::string_view(&header.delimiter, 1)), missing));
-  if (result.rows() == 0) {
-    throw core::InvalidInput(fmt::format("{} has a header and no rows", files.front()),
-                             "at least two rows are needed");
-  }
   const std::string where = files.size() == 1
                                 ? files.front()
                                 : fmt::format("{} and {} more", files.front(), files.size() - 1);

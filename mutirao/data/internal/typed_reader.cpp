@@ -136,8 +136,6 @@ Table read_typed(DuckDbConnection& connection, const std::string& query,
   }
   const DuckDbResult result = connection.query(
       fmt::format("SELECT {} FROM (\n{}\n) AS t({})", expressions, query, aliases));
-  if (result.rows() == 0)
-    throw core::InvalidInput("the data has no rows", "at least two rows are needed");
   Table table;
   for (std::size_t i = 0; i < columns.size(); ++i) {
     table.add(conversions[i].type == ColumnType::kText

@@ -5,7 +5,6 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <utility>
 
 #include <fcntl.h>
@@ -16,6 +15,7 @@
 #include <xxhash.h>
 
 #include "model_file_generated.h"
+#include "mutirao/core/file.hpp"
 #include "mutirao/core/mapping.hpp"
 #include "mutirao/core/unique_fd.hpp"
 
@@ -45,62 +45,10 @@ std::size_t aligned(std::size_t offset) {
   return (offset + kAlignment - 1) / kAlignment * kAlignment;
 }
 
-/// A file that vanishes unless it is put in place.
-class NewFile {
- public:
-  explicit NewFile(std::string path)
-      : path_(std::move(path)), unfinished_(fmt::format("{}.{}.unfinished", path_, ::getpid())) {
-    fd_ =
-        core::UniqueFd(::open(unfinished_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-    if (!fd_) fail();
-  }
-  ~NewFile() {
-    if (!unfinished_.empty()) ::unlink(unfinished_.c_str());
-  }
-  NewFile(const NewFile&) = delete;
-  NewFile& operator=(const NewFile&) = delete;
-
-  void write(const void* data, std::size_t bytes) {
-    const auto* next = static_cast<const char*>(data);
-    while (bytes != 0) {
-      const ssize_t written = ::write(fd_.get(), next, bytes);
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) fail();
-      next += written;
-      bytes -= static_cast<std::size_t>(written);
-      at_ += static_cast<std::size_t>(written);
-    }
-  }
-  void pad() {
-    constexpr std::array<char, kAlignment> kZeros{};
-    write(kZeros.data(), aligned(at_) - at_);
-  }
-  void put_in_place() {
-    if (::fsync(fd_.get()) != 0 || ::rename(unfinished_.c_str(), path_.c_str()) != 0) fail();
-    unfinished_.clear();
-    // The name is on disk when its folder is.
-    const std::filesystem::path folder = std::filesystem::path(path_).parent_path();
-    const core::UniqueFd folder_fd(
-        ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (folder_fd && ::fsync(folder_fd.get()) != 0 && errno != EINVAL) fail();
-  }
-
- private:
-  [[noreturn]] void fail() const {
-    const int error_number = errno;
-    if (error_number == ENOSPC || error_number == EDQUOT) {
-      throw core::Error(core::ErrorCode::kOutOfSpace,
-                        fmt::format("no space is left to write {}", path_),
-                        "free some space, or write elsewhere");
-    }
-    throw core::IoError(fmt::format("cannot write {}", path_), error_number);
-  }
-
-  std::string path_;
-  std::string unfinished_;
-  core::UniqueFd fd_;
-  std::size_t at_ = 0;
-};
+void pad(core::AtomicFile& file) {
+  constexpr std::array<char, kAlignment> kZeros{};
+  file.write(kZeros.data(), aligned(file.size()) - file.size());
+}
 
 /// `offsets` are of the sections.
 flatbuffers::DetachedBuffer make_header(const ModelFile& file, const SectionWriter& sections,
@@ -120,7 +68,8 @@ flatbuffers::DetachedBuffer make_header(const ModelFile& file, const SectionWrit
   builder.Finish(file::CreateHeader(
       builder, builder.CreateString(file.info.version), builder.CreateString(file.estimator),
       builder.CreateString(file.info.task), builder.CreateString(file.info.target), file.info.seed,
-      file.info.training_rows, builder.CreateVector(settings), builder.CreateVector(entries)));
+      file.info.training_rows, builder.CreateVector(settings), builder.CreateVector(entries),
+      file.info.id ? builder.CreateString(*file.info.id) : 0));
   return builder.Release();
 }
 
@@ -152,14 +101,14 @@ void write_model_file(const std::string& path, const ModelFile& file,
   prologue.header_sum = sum_of(header.data(), header.size());
   sign_prologue(reinterpret_cast<char*>(&prologue));
 
-  NewFile out(path);
+  core::AtomicFile out(path);
   out.write(&prologue, sizeof prologue);
   out.write(header.data(), header.size());
   for (const auto& section : sections.sections()) {
-    out.pad();
+    pad(out);
     out.write(section.bytes.data(), section.bytes.size());
   }
-  out.put_in_place();
+  out.commit();
 }
 
 SectionReader read_model_file(const std::string& path, ModelFile& file) {
@@ -230,7 +179,8 @@ SectionReader read_model_file(const std::string& path, ModelFile& file) {
                .task = header.task()->str(),
                .seed = header.seed(),
                .training_rows = header.training_rows(),
-               .version = header.version()->str()};
+               .version = header.version()->str(),
+               .id = header.id() == nullptr ? std::nullopt : std::optional(header.id()->str())};
   file.estimator = header.estimator()->str();
   for (const file::Setting* setting : *header.settings())
     file.parameters[setting->name()->str()] = setting->value()->str();

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <string>
+
+#include "mutirao/data/table.hpp"
+
+namespace mutirao::data {
+
+/// The table as CSV (RFC 4180, but lines end in '\n'): a header line, then the rows in order.
+/// read_table() reads back the same values: numbers have as many digits as that takes, a missing
+/// cell is empty, text that would read as something else stands in quotes. Dates: ISO 8601, UTC.
+/// Thread safety: pure.
+std::string csv_of(const Table& table);
+
+}  // namespace mutirao::data
