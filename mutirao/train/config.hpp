@@ -1,0 +1,89 @@
+#pragma once
+
+// What a training run is asked to do.
+//
+// Purpose: what the command line, a configuration file and a program that uses the library all
+// fill in. Guarantees: config_from_json(to_json(config)) is the same configuration; check() finds
+// everything that can be wrong before data is read. Thread safety: values. Failure:
+// core::InvalidArgument that names the key and the value and says what to do; core::InvalidInput
+// for a file that is no configuration.
+//
+//   TrainConfig config{.data = "diamonds.csv.gz", .target = "price"};
+//   config.set["random_forest"]["n_estimators"] = "500";
+//   check(config);
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "mutirao/data/feature_selection.hpp"
+#include "mutirao/models/parameters.hpp"
+
+namespace mutirao::train {
+
+using Json = nlohmann::ordered_json;
+
+struct TrainConfig {
+  std::string data;    ///< a file, a glob or a query
+  std::string target;  ///< the column to predict
+  /// Absent: decided from the target.
+  std::optional<data::Task> task = std::nullopt;
+  /// Names of the registry, each once; empty: all of the task.
+  std::vector<std::string> models = {};
+  /// Shuffled folds of a cross-validation; absent: kDefaultFolds, unless test_size is given.
+  std::optional<std::size_t> folds = std::nullopt;
+  /// The share of the rows that one split tests, in place of folds; between 0 and 1.
+  std::optional<double> test_size = std::nullopt;
+  std::string metric = "r2";
+  std::uint64_t seed = 0;
+  /// At most this many cores; absent: as many as this process may use.
+  std::optional<std::size_t> cores = std::nullopt;
+  /// Parameters that differ from their defaults, by model.
+  std::map<std::string, models::ParameterMap> set = {};
+  std::vector<std::string> drop = {};
+  std::optional<std::string> id = std::nullopt;
+  std::vector<std::string> categorical = {};
+
+  bool operator==(const TrainConfig&) const = default;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(data, target, task, models, folds, test_size, metric, seed, cores, set, drop, id,
+            categorical);
+  }
+};
+
+inline constexpr std::size_t kDefaultFolds = 5;
+
+/// "regression" or "classification"; throws for another.
+data::Task task_of(const std::string& name);
+
+/// How many times each model is fitted for its score.
+std::size_t fold_count(const TrainConfig& config) noexcept;
+
+/// Throws core::InvalidArgument; `because` begins the sentence.
+[[noreturn]] void refuse_classification(const std::string& because);
+
+/// Throws for everything that is wrong without looking at the data.
+void check(const TrainConfig& config);
+
+/// The names of the models that the run trains, in the order of the registry.
+std::vector<std::string> candidates_of(const TrainConfig& config);
+
+/// The keys of the command line: "data", "target", "task", "models", "folds", "test-size",
+/// "metric", "seed", "cores", "set", "drop", "id", "categorical"; what is absent is left out.
+Json to_json(const TrainConfig& config);
+
+/// Reads what to_json() writes; a key that is not there leaves its default. `where` begins the
+/// sentence of an error.
+TrainConfig config_from_json(const Json& json, const std::string& where);
+
+/// Reads a configuration file.
+TrainConfig read_config(const std::string& path);
+
+}  // namespace mutirao::train

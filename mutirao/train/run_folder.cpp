@@ -1,0 +1,200 @@
+#include "mutirao/train/run_folder.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "mutirao/core/error.hpp"
+#include "mutirao/data/source.hpp"
+
+namespace mutirao::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kConfigFile = "config.json";
+constexpr const char* kEventsFile = "events.jsonl";
+
+std::string utc_time(const char* format) {
+  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  char text[32];
+  return {text, std::strftime(text, sizeof text, format, &parts)};
+}
+
+/// The folders that have to be made for `path`, outermost first.
+std::vector<std::string> missing_folders(const fs::path& path) {
+  std::vector<std::string> missing;
+  std::error_code error;
+  for (fs::path each = path; !each.empty() && !fs::exists(each, error); each = each.parent_path())
+    missing.push_back(each.string());
+  std::reverse(missing.begin(), missing.end());
+  return missing;
+}
+
+/// Builds a result from events in their order.
+class Replay {
+ public:
+  explicit Replay(const std::string& path) : where_((fs::path(path) / kEventsFile).string()) {
+    result_.run = path;
+    result_.stopped = "interrupted";
+  }
+
+  const std::string& where() const noexcept { return where_; }
+
+  void take(const Json& event) {
+    result_.seconds = event.at("elapsed").get<double>();
+    const auto name = event.at("event").get<std::string>();
+    if (name == "run_started") {
+      start(event);
+    } else if (name == "data_read") {
+      read(event);
+    } else if (name == "warning") {
+      result_.warnings.push_back(event.at("text").get<std::string>());
+    } else if (name == "candidate_ended") {
+      result_.leaderboard.push_back(candidate_result_from_json(event.at("candidate"), where_));
+    } else if (name == "run_ended") {
+      result_.seconds = event.at("seconds").get<double>();
+      result_.stopped.reset();
+      if (!event.at("stopped").is_null()) result_.stopped = event["stopped"].get<std::string>();
+    }
+  }
+
+  RunResult finish() {
+    if (result_.version.empty())
+      throw core::CorruptFile(fmt::format("{} does not begin with the start of a run", where_),
+                              "name the folder of a run");
+    rank(result_.leaderboard, models::find_metric(result_.metric));
+    return std::move(result_);
+  }
+
+ private:
+  void start(const Json& event) {
+    const TrainConfig config = config_from_json(event.at("config"), where_);
+    result_.version = event.at("version").get<std::string>();
+    result_.data = config.data;
+    result_.target = config.target;
+    result_.metric = config.metric;
+    result_.seed = config.seed;
+  }
+
+  void read(const Json& event) {
+    // The keys of a run's object, some of them; the others have their places elsewhere.
+    Json object = to_json(result_);
+    for (const char* key : {"task", "cores", "rows", "rows_dropped", "columns"})
+      object[key] = event.at(key);
+    result_ = run_result_from_json(object, where_);
+  }
+
+  const std::string where_;
+  RunResult result_;
+};
+
+}  // namespace
+
+std::string default_run_path(const std::string& data) {
+  const std::string path =
+      fmt::format("runs/{}-{}", data::short_name(data), utc_time("%Y%m%dT%H%M%SZ"));
+  std::string free = path;
+  std::error_code error;
+  for (int number = 2; fs::exists(free, error); ++number) free = fmt::format("{}-{}", path, number);
+  return free;
+}
+
+std::string one_line(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+RunFolder::RunFolder(std::string path, const TrainConfig& config) : path_(std::move(path)) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path_, error);
+  if (fs::exists(status) && !fs::is_directory(status)) {
+    throw core::InvalidArgument(fmt::format("{} is a file, not a folder for a run", path_),
+                                "name another folder with --out");
+  }
+  if (fs::exists(status) && !fs::is_empty(path_, error)) {
+    throw core::InvalidArgument(fmt::format("the folder {} is not empty", path_),
+                                "a run needs a folder of its own: name another with --out");
+  }
+  const std::vector<std::string> missing = missing_folders(fs::path(path_).lexically_normal());
+  try {
+    for (const std::string& folder : missing) {
+      if (!fs::create_directory(folder, error) && error) {
+        throw core::IoError(fmt::format("cannot make the run folder {}", path_), error.value(),
+                            "name a folder that can be written with --out");
+      }
+      made_.push_back(folder);
+    }
+    core::AtomicFile file(inside(kConfigFile));
+    file.write(to_json(config).dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+    file.commit();
+    events_.emplace(inside(kEventsFile));
+  } catch (const core::IoError& failure) {
+    const int number = failure.error_number();
+    for (auto folder = made_.rbegin(); folder != made_.rend(); ++folder) fs::remove(*folder, error);
+    throw core::IoError(fmt::format("cannot make the run folder {}", path_), number,
+                        "name a folder that can be written with --out");
+  }
+}
+
+RunFolder::~RunFolder() {
+  if (keep_) return;
+  std::error_code error;
+  for (const char* name : {kConfigFile, kEventsFile}) fs::remove(inside(name), error);
+  // Folders in which somebody else has put something meanwhile stay.
+  for (auto folder = made_.rbegin(); folder != made_.rend(); ++folder) fs::remove(*folder, error);
+}
+
+std::string RunFolder::inside(const std::string& relative) const {
+  return (fs::path(path_) / relative).string();
+}
+
+double RunFolder::elapsed() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+}
+
+Json RunFolder::append(const std::string& event, const Json& fields) {
+  Json json;
+  json["event"] = event;
+  json["time"] = utc_time("%Y-%m-%dT%H:%M:%SZ");
+  json["elapsed"] = elapsed();
+  json.update(fields);
+  events_->append_line(one_line(json));
+  return json;
+}
+
+RunResult read_run(const std::string& path) {
+  if (!is_run_folder(path)) {
+    throw core::InvalidInput(fmt::format("{} is not the folder of a run", path),
+                             "name a folder that mutirao train has made");
+  }
+  Replay replay(path);
+  const std::string text = core::read_file(replay.where());
+  std::size_t line = 1;
+  // A last line without a line break was being written when the run was killed.
+  for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos;
+       begin = end + 1, ++line) {
+    try {
+      replay.take(Json::parse(text.begin() + static_cast<std::ptrdiff_t>(begin),
+                              text.begin() + static_cast<std::ptrdiff_t>(end)));
+    } catch (const std::exception& error) {
+      throw core::CorruptFile(
+          fmt::format("{}, line {}: this is no event of a run", replay.where(), line),
+          "train again, or copy the run folder again");
+    }
+  }
+  return replay.finish();
+}
+
+bool is_run_folder(const std::string& path) {
+  std::error_code error;
+  return fs::is_regular_file(fs::path(path) / kEventsFile, error);
+}
+
+}  // namespace mutirao::train
