@@ -1,0 +1,43 @@
+#include <algorithm>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "cli/commands.hpp"
+#include "mutirao/models/registry.hpp"
+
+namespace mutirao::cli {
+namespace {
+
+std::string text_of(const models::EstimatorInfo& info) {
+  std::string text =
+      fmt::format("{}  {} ({}): {}\n", info.name, info.class_name, info.task, info.doc);
+  std::size_t names = 0;
+  std::size_t values = 0;
+  for (const models::ParameterInfo& each : info.parameters) {
+    names = std::max(names, each.name.size());
+    values = std::max(values, each.default_value.size());
+  }
+  for (const models::ParameterInfo& each : info.parameters) {
+    text += fmt::format("  {:<{}}  {:<{}}  {}; {}{}{}\n", each.name, names, each.default_value,
+                        values, each.doc, each.type, each.range.empty() ? "" : ", ", each.range);
+  }
+  return text;
+}
+
+int run() {
+  std::string text;
+  for (const models::EstimatorInfo& info : models::estimators())
+    text += (text.empty() ? "" : "\n") + text_of(info);
+  print_result(text);
+  return kSuccess;
+}
+
+}  // namespace
+
+Action add_models(CLI::App& app) {
+  app.add_subcommand("models", "List the models and their parameters, with defaults");
+  return [] { return run(); };
+}
+
+}  // namespace mutirao::cli

@@ -1,0 +1,110 @@
+#include "cli/progress_display.hpp"
+
+#include <cmath>
+#include <cstdio>
+#include <utility>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "mutirao/core/terminal.hpp"
+#include "mutirao/report/leaderboard.hpp"
+
+namespace mutirao::cli {
+namespace {
+
+std::string score_text(const train::Json& score) {
+  return report::number_text(score.is_null() ? std::nan("") : score.get<double>());
+}
+
+/// The plain line of an event; empty when it says nothing to people.
+std::string plain_line(const train::Json& event, const std::string& metric, bool live) {
+  const auto name = event.at("event").get<std::string>();
+  if (name == "data_read") {
+    std::size_t used = 0;
+    for (const train::Json& column : event.at("columns")) used += column.at("used") ? 1 : 0;
+    return fmt::format("{} rows, {} columns to learn from, {} cores ({:.2f} s)",
+                       event.at("rows").get<std::uint64_t>(), used,
+                       event.at("cores").get<std::size_t>(), event.at("elapsed").get<double>());
+  }
+  if (name == "note") return event.at("text").get<std::string>();
+  if (name == "warning") return "warning: " + event.at("text").get<std::string>();
+  if (name == "candidate_started" && !live) {
+    return fmt::format("{} begins in process {}", event.at("model").get<std::string>(),
+                       event.at("pid").get<pid_t>());
+  }
+  if (name == "fold_done" && !live) {
+    return fmt::format("{}: fold {} of {}, {} {} ({})", event.at("model").get<std::string>(),
+                       event.at("fold").get<std::size_t>(), event.at("folds").get<std::size_t>(),
+                       metric, score_text(event.at("score")),
+                       report::duration_text(event.at("seconds").get<double>()));
+  }
+  if (name == "candidate_ended") {
+    const train::Json& row = event.at("candidate");
+    if (row.at("status") != "ok") {
+      return fmt::format("{} {}: {}", row.at("model").get<std::string>(),
+                         row.at("status").get<std::string>(), row.at("error").get<std::string>());
+    }
+    return fmt::format("{} done: {} {}, folds {}, final fit {}", row.at("model").get<std::string>(),
+                       metric, score_text(row.at("score")),
+                       report::duration_text(row.at("cv_seconds").get<double>()),
+                       report::duration_text(row.at("fit_seconds").get<double>()));
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string live_line(const train::CandidateProgress& progress, std::size_t width) {
+  std::string stage;
+  if (progress.process == 0) {
+    stage = "waits for a core";
+  } else if (progress.fold == progress.folds) {
+    stage = "final fit";
+  } else {
+    stage = fmt::format("fold {}/{}", progress.fold + 1, progress.folds);
+  }
+  std::string units;
+  if (progress.total > 1) units = fmt::format("trees {}/{}", progress.done, progress.total);
+  const std::string line = fmt::format("  {:<18} {:<17} {:<16} {:>9}", progress.model, stage, units,
+                                       report::duration_text(progress.seconds));
+  return line.substr(0, width);
+}
+
+ProgressDisplay::ProgressDisplay(Mode mode, std::function<void()> tick)
+    : mode_(mode), tick_(std::move(tick)) {}
+
+ProgressDisplay::~ProgressDisplay() { erase_live_lines(); }
+
+void ProgressDisplay::on_event(const train::Json& event) {
+  if (event.at("event") == "run_started") metric_ = event.at("config").at("metric");
+  if (event.at("event") == "data_read") data_was_read_ = true;
+  if (mode_ == Mode::kQuiet) return;
+  const std::string line = plain_line(event, metric_, mode_ == Mode::kLive);
+  if (!line.empty()) say(line);
+}
+
+void ProgressDisplay::on_progress(std::span<const train::CandidateProgress> running) {
+  tick_();
+  if (mode_ != Mode::kLive) return;
+  const std::size_t width = core::terminal_width(STDERR_FILENO) - 1;
+  erase_live_lines();
+  std::string frame;
+  for (const train::CandidateProgress& each : running) frame += live_line(each, width) + "\n";
+  live_lines_ = running.size();
+  std::fputs(frame.c_str(), stderr);
+}
+
+void ProgressDisplay::say(const std::string& line) {
+  erase_live_lines();
+  fmt::print(stderr, "mutirao: {}\n", line);
+}
+
+void ProgressDisplay::erase_live_lines() {
+  // Up by so many lines, then clear to the end of the screen.
+  if (live_lines_ != 0) fmt::print(stderr, "\x1b[{}A\x1b[J", live_lines_);
+  live_lines_ = 0;
+}
+
+}  // namespace mutirao::cli

@@ -1,0 +1,225 @@
+#include <atomic>
+#include <charconv>
+#include <csignal>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "cli/commands.hpp"
+#include "cli/progress_display.hpp"
+#include "mutirao/core/error.hpp"
+#include "mutirao/core/terminal.hpp"
+#include "mutirao/models/metrics.hpp"
+#include "mutirao/models/registry.hpp"
+#include "mutirao/report/html_report.hpp"
+#include "mutirao/report/leaderboard.hpp"
+#include "mutirao/train/run_folder.hpp"
+#include "mutirao/train/train.hpp"
+
+namespace mutirao::cli {
+namespace {
+
+/// The options as they were typed; empty: not given.
+struct Typed {
+  std::string data, target, models, task, folds, test_size, metric, seed, cores, out, config, drop,
+      id, categorical;
+  std::vector<std::string> set;
+  bool json = false;
+  bool quiet = false;
+};
+
+/// "a,b,c" in its parts; a comma inside double quotes divides nothing.
+std::vector<std::string> list_of(const std::string& text, const std::string& option) {
+  std::vector<std::string> parts(1);
+  bool quoted = false;
+  for (const char c : text) {
+    if (c == '"') {
+      quoted = !quoted;
+    } else if (c == ',' && !quoted) {
+      parts.emplace_back();
+    } else {
+      parts.back() += c;
+    }
+  }
+  for (const std::string& part : parts) {
+    if (part.empty()) {
+      throw core::InvalidArgument(fmt::format("{} '{}' has an empty name in it", option, text),
+                                  "write names with commas between them: a,b,c");
+    }
+  }
+  return parts;
+}
+
+template <class Integer>
+Integer whole_number(const std::string& text, const std::string& option, Integer least) {
+  Integer value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || rest != end || value < least) {
+    throw core::InvalidArgument(
+        fmt::format("{} must be a whole number of at least {}, not '{}'", option, least, text));
+  }
+  return value;
+}
+
+double fraction(const std::string& text, const std::string& option) {
+  double value = 0.0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || rest != end) {
+    throw core::InvalidArgument(
+        fmt::format("{} must be a number between 0 and 1, not '{}'", option, text));
+  }
+  return value;
+}
+
+/// What the file says, and over it what was typed.
+train::TrainConfig config_of(const Typed& typed) {
+  train::TrainConfig config;
+  if (!typed.config.empty()) config = train::read_config(typed.config);
+  if (!typed.data.empty()) config.data = typed.data;
+  if (!typed.target.empty()) config.target = typed.target;
+  if (typed.models == "all") {
+    config.models.clear();
+  } else if (!typed.models.empty()) {
+    config.models = list_of(typed.models, "--models");
+  }
+  if (!typed.task.empty()) config.task = train::task_of(typed.task);
+  if (!typed.folds.empty()) {
+    config.folds = whole_number<std::size_t>(typed.folds, "--folds", 2);
+    if (typed.test_size.empty()) config.test_size.reset();
+  }
+  if (!typed.test_size.empty()) {
+    config.test_size = fraction(typed.test_size, "--test-size");
+    if (typed.folds.empty()) config.folds.reset();
+  }
+  if (!typed.metric.empty()) config.metric = typed.metric;
+  if (!typed.seed.empty()) config.seed = whole_number<std::uint64_t>(typed.seed, "--seed", 0);
+  if (!typed.cores.empty()) config.cores = whole_number<std::size_t>(typed.cores, "--cores", 1);
+  for (const std::string& setting : typed.set) models::parse_setting(setting, config.set);
+  if (!typed.drop.empty()) config.drop = list_of(typed.drop, "--drop");
+  if (!typed.id.empty()) config.id = typed.id;
+  if (!typed.categorical.empty()) config.categorical = list_of(typed.categorical, "--categorical");
+  return config;
+}
+
+std::atomic<int> interrupts{0};
+static_assert(std::atomic<int>::is_always_lock_free);
+
+/// The first asks the run to stop; the second ends the program, and with it every worker.
+void on_interrupt(int) {
+  if (interrupts.fetch_add(1) > 0) std::_Exit(kInterrupted);
+}
+
+int exit_code_of(const train::RunResult& result) {
+  if (result.stopped == "interrupted") return kInterrupted;
+  std::size_t ok = 0;
+  for (const train::CandidateResult& row : result.leaderboard)
+    ok += row.status == train::CandidateStatus::kOk ? 1 : 0;
+  if (ok == 0) return kFailure;
+  return ok == result.leaderboard.size() ? kSuccess : kSomeFailed;
+}
+
+ProgressDisplay::Mode mode_of(const Typed& typed) {
+  if (typed.quiet) return ProgressDisplay::Mode::kQuiet;
+  return core::is_terminal(2) ? ProgressDisplay::Mode::kLive : ProgressDisplay::Mode::kPlain;
+}
+
+int run(const Typed& typed) {
+  const train::TrainConfig config = config_of(typed);
+  train::check(config);
+  const std::string out = typed.out.empty() ? train::default_run_path(config.data) : typed.out;
+
+  std::stop_source stop;
+  std::signal(SIGINT, on_interrupt);
+  std::signal(SIGTERM, on_interrupt);
+  train::RunResult result;
+  {
+    ProgressDisplay display(mode_of(typed), [&stop] {
+      if (interrupts.load() > 0) stop.request_stop();
+    });
+    try {
+      result = train::train(config, {.out = out, .observer = &display, .stop = stop.get_token()});
+    } catch (...) {
+      if (display.data_was_read()) print_note("what was done is in " + out);
+      throw;
+    }
+  }
+  report::write_html_report(result);
+  print_result(typed.json ? train::to_json(result).dump(2) + "\n"
+                          : report::leaderboard_table(result));
+  if (!typed.quiet) {
+    print_note(fmt::format("{}{} ({})",
+                           result.stopped ? "interrupted; what was done is in " : "the run is in ",
+                           result.run, report::duration_text(result.seconds)));
+    if (train::best_of(result) != nullptr)
+      print_note(fmt::format("predict with: mutirao predict {} NEW_DATA", result.run));
+  }
+  return exit_code_of(result);
+}
+
+}  // namespace
+
+Action add_train(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("train", "Train models on a table, score them, save them");
+  const auto typed = std::make_shared<Typed>();
+  command->add_option("data", typed->data,
+                      "a file (CSV, Parquet, JSON lines; also .gz, .zst), a glob, or a query: "
+                      "\"SELECT ... FROM 'x.parquet'\"");
+  command->add_option("--target", typed->target, "the column to predict")->type_name("COLUMN");
+  std::string models;
+  for (const models::EstimatorInfo& info : models::estimators())
+    models += (models.empty() ? "" : ",") + info.name;
+  command->add_option("--models", typed->models, "the models to train, or all: " + models)
+      ->type_name("A,B,C");
+  command->add_option("--task", typed->task, "regression; decided from the target unless given")
+      ->type_name("TASK");
+  command
+      ->add_option("--folds", typed->folds,
+                   fmt::format("shuffled folds of the cross-validation ({})", train::kDefaultFolds))
+      ->type_name("K");
+  command
+      ->add_option("--test-size", typed->test_size,
+                   "one split in place of folds: the share of the rows to test")
+      ->type_name("F");
+  std::string metrics;
+  for (const models::Metric& metric : models::metrics())
+    metrics += (metrics.empty() ? "" : ", ") + metric.name;
+  command
+      ->add_option(
+          "--metric", typed->metric,
+          fmt::format("what orders the leaderboard: {} ({})", metrics, train::TrainConfig().metric))
+      ->type_name("M");
+  command->add_option("--seed", typed->seed, "the same seed gives the same run (0)")
+      ->type_name("S");
+  command->add_option("--cores", typed->cores, "cores to use (all that this process may)")
+      ->type_name("N");
+  command->add_option("--out", typed->out, "the run folder (runs/<data>-<UTC time>)")
+      ->type_name("DIR");
+  command
+      ->add_option("--set", typed->set,
+                   "parameters of a model, e.g. random_forest.n_estimators=500,max_features=3")
+      ->type_name("MODEL.NAME=VALUE,...")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--config", typed->config,
+                   "a file with these options, such as config.json of a run folder")
+      ->type_name("FILE");
+  command->add_option("--drop", typed->drop, "columns not to learn from")->type_name("C,C");
+  command->add_option("--id", typed->id, "the column that names the rows; not learned from")
+      ->type_name("C");
+  command
+      ->add_option("--categorical", typed->categorical,
+                   "columns to treat as categories and to keep, whatever they hold")
+      ->type_name("C,C");
+  command->add_flag("--json", typed->json, "print the result as one JSON object");
+  command->add_flag("--quiet", typed->quiet, "say nothing on stderr but errors");
+  return [typed] { return run(*typed); };
+}
+
+}  // namespace mutirao::cli
