@@ -24,9 +24,10 @@ std::string plain_line(const train::Json& event, const std::string& metric, bool
   if (name == "data_read") {
     std::size_t used = 0;
     for (const train::Json& column : event.at("columns")) used += column.at("used") ? 1 : 0;
-    return fmt::format("{} rows, {} columns to learn from, {} cores ({:.2f} s)",
-                       event.at("rows").get<std::uint64_t>(), used,
-                       event.at("cores").get<std::size_t>(), event.at("elapsed").get<double>());
+    const auto cores = event.at("cores").get<std::size_t>();
+    return fmt::format("{} rows, {} columns to learn from, {} core{} ({:.2f} s)",
+                       event.at("rows").get<std::uint64_t>(), used, cores, cores == 1 ? "" : "s",
+                       event.at("elapsed").get<double>());
   }
   if (name == "note") return event.at("text").get<std::string>();
   if (name == "warning") return "warning: " + event.at("text").get<std::string>();

@@ -1,0 +1,270 @@
+// Everything that a user can get wrong: one sentence, one hint, exit code 2, and nothing left
+// behind.
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "program.hpp"
+
+namespace mutirao::tests {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+class BadInput : public testing::Test {
+ protected:
+  /// Trains on `data` and expects a refusal that begins with `sentence`.
+  void refused(const std::string& data, const std::string& sentence,
+               std::vector<std::string> options = {}) {
+    std::vector<std::string> arguments = {"train", data, "--target", "y", "--out", "made"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    refuses(arguments, sentence);
+    EXPECT_FALSE(place_.exists("made")) << "a run folder was left behind";
+  }
+
+  void refuses(const std::vector<std::string>& arguments, const std::string& sentence) {
+    const Outcome outcome = place_.run(arguments);
+    EXPECT_EQ(outcome.code, 2) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_THAT(outcome.err, StartsWith("mutirao: error: " + sentence));
+    const auto lines = std::count(outcome.err.begin(), outcome.err.end(), '\n');
+    EXPECT_LE(lines, 2) << outcome.err;
+    if (lines == 2) {
+      EXPECT_THAT(outcome.err, HasSubstr("\nhint: "));
+    }
+    last_ = outcome;
+  }
+
+  std::string good() { return place_.write("good.csv", small_table(30)); }
+
+  Workplace place_;
+  Outcome last_;
+};
+
+TEST_F(BadInput, AFileThatIsNotThereIsNamed) {
+  refused("nowhere.csv", "there is no file nowhere.csv\n");
+}
+
+TEST_F(BadInput, AFolderIsNotData) {
+  place_.write("folder/t.csv", small_table(5));
+  refused("folder", "folder is a folder\nhint: name the files in it: \"folder/*.csv\"");
+}
+
+TEST_F(BadInput, AnEmptyFileSaysSo) { refused(place_.write("t.csv", ""), "t.csv is empty\n"); }
+
+TEST_F(BadInput, AHeaderAloneSaysSo) {
+  refused(place_.write("t.csv", "a,y\n"), "t.csv has a header and no rows\n");
+}
+
+TEST_F(BadInput, ATargetThatIsNoColumnSuggestsTheNearest) {
+  refuses({"train", diamonds(), "--target", "prize", "--out", "made"},
+          "there is no target 'prize' in the data\nhint: did you mean 'price'?");
+  EXPECT_FALSE(place_.exists("made"));
+}
+
+TEST_F(BadInput, TextInARegressionTargetIsNamedByItsLine) {
+  refused(place_.write("t.csv", "a,y\n1,2\n2,3\n3,many\n4,5\n"),
+          "the target 'y' is to be a number, but line 4 holds 'many'\n", {"--task", "regression"});
+}
+
+TEST_F(BadInput, ATargetOfTextIsClassificationWhichIsNotOffered) {
+  refused(place_.write("t.csv", "a,y\n1,red\n2,green\n3,red\n"),
+          "target 'y' holds text: this version trains regression models only\n");
+}
+
+TEST_F(BadInput, ATargetThatIsMissingEverywhereSaysSo) {
+  refused(place_.write("t.csv", "a,y\n1,\n2,NA\n3,?\n"),
+          "the target 'y' is missing in every row\n");
+}
+
+TEST_F(BadInput, OneRowIsTooFew) {
+  refused(place_.write("t.csv", "a,y\n1,2.5\n"), "one row is too few to learn from\n");
+}
+
+TEST_F(BadInput, AConstantTargetLeavesNothingToLearn) {
+  refused(place_.write("t.csv", "a,y\n1,2.5\n2,2.5\n3,2.5\n"),
+          "the target 'y' is 2.5 in every row: there is nothing to learn\n");
+}
+
+TEST_F(BadInput, ColumnsOfTheSameNameAreNamed) {
+  refused(place_.write("t.csv", "a,b,a,y\n1,2,3,4\n2,3,4,5\n"),
+          "t.csv: columns 1 and 3 are both named 'a'\n");
+}
+
+TEST_F(BadInput, ARaggedRowIsNamedByItsLine) {
+  refused(place_.write("t.csv", "a,y\n1,2\n2,3,4\n"),
+          "t.csv, line 3: 3 cells where the header has 2\n");
+}
+
+TEST_F(BadInput, AnInfinityIsNamedByColumnAndLine) {
+  refused(place_.write("t.csv", "a,y\n1,2\n2,3\ninf,4\n"),
+          "t.csv, line 4: column 'a' holds an infinity\n");
+}
+
+TEST_F(BadInput, ABinaryFileIsNotText) {
+  refused(place_.write("t.csv", std::string("\x7f"
+                                            "ELF\0\1\2\3\n\0\0\0",
+                                            12)),
+          "t.csv is a binary file, not text\n");
+}
+
+TEST_F(BadInput, ABadQueryGivesTheReason) {
+  refused("SELECT * FROM nowhere", "the query cannot be run: ");
+  EXPECT_THAT(last_.err, HasSubstr("nowhere"));
+}
+
+TEST_F(BadInput, AnUnknownModelSuggestsTheNearest) {
+  refused(good(), "there is no model 'random_forrest'\nhint: did you mean 'random_forest'?",
+          {"--models", "linear_regression,random_forrest"});
+}
+
+TEST_F(BadInput, AModelNamedTwiceIsRefused) {
+  refused(good(), "the model 'decision_tree' is named twice\n",
+          {"--models", "decision_tree,decision_tree"});
+}
+
+TEST_F(BadInput, AnUnknownMetricSuggestsTheNearest) {
+  refused(good(), "there is no metric 'rsme'\nhint: did you mean 'rmse'?", {"--metric", "rsme"});
+}
+
+TEST_F(BadInput, AnUnknownParameterSuggestsTheNearest) {
+  refused(good(), "random_forest has no parameter 'n_trees'\nhint: known: ",
+          {"--set", "random_forest.n_trees=5"});
+  refused(good(), "decision_tree has no parameter 'max_deph'\nhint: did you mean 'max_depth'?",
+          {"--set", "decision_tree.max_deph=5"});
+}
+
+TEST_F(BadInput, AParameterThatIsNoNumberIsNamed) {
+  refused(good(), "random_forest.n_estimators: 'many' is not an integer\n",
+          {"--set", "random_forest.n_estimators=many"});
+}
+
+TEST_F(BadInput, ASettingForAModelThatIsNotTrainedIsRefused) {
+  refused(good(), "parameters are set for 'random_forest', which is not among the models\n",
+          {"--models", "decision_tree", "--set", "random_forest.n_estimators=5"});
+}
+
+TEST_F(BadInput, AnUnknownOptionSuggestsTheNearest) {
+  refused(good(), "there is no option --fold of mutirao train\nhint: did you mean '--folds'?",
+          {"--fold", "3"});
+}
+
+TEST_F(BadInput, AnOptionThatIsNotThereYetIsRefusedNotIgnored) {
+  for (const char* option : {"--time-limit", "--memory-limit", "--search", "--weight", "--group"}) {
+    refused(good(), std::string("there is no option ") + option + " of mutirao train\n",
+            {option, "5"});
+  }
+}
+
+TEST_F(BadInput, AnUnknownTaskSuggestsTheNearest) {
+  refused(good(), "there is no task 'regresion'\nhint: did you mean 'regression'?",
+          {"--task", "regresion"});
+}
+
+TEST_F(BadInput, FewerThanTwoFoldsAreRefused) {
+  refused(good(), "--folds must be a whole number of at least 2, not '1'\n", {"--folds", "1"});
+  refused(good(), "--folds must be a whole number of at least 2, not '-3'\n", {"--folds", "-3"});
+}
+
+TEST_F(BadInput, MoreFoldsThanRowsAreRefused) {
+  refused(good(), "31 folds need 31 rows that have a target, and there are 30\n",
+          {"--folds", "31"});
+}
+
+TEST_F(BadInput, FoldsAndATestSizeTogetherAreRefused) {
+  refused(good(), "both --folds and --test-size are given\n",
+          {"--folds", "3", "--test-size", "0.5"});
+}
+
+TEST_F(BadInput, ATestSizeOutsideOfZeroAndOneIsRefused) {
+  refused(good(), "--test-size must lie between 0 and 1, not 1.5\n", {"--test-size", "1.5"});
+  refused(good(), "--test-size must be a number between 0 and 1, not 'half'\n",
+          {"--test-size", "half"});
+  refused(good(), "a test size of 0.99 leaves no training rows out of 30\n",
+          {"--test-size", "0.99"});
+}
+
+TEST_F(BadInput, CoresBelowOneAreRefused) {
+  refused(good(), "--cores must be a whole number of at least 1, not '-2'\n", {"--cores", "-2"});
+  refused(good(), "--cores must be a whole number of at least 1, not '0'\n", {"--cores", "0"});
+}
+
+TEST_F(BadInput, ASeedThatIsNoNumberIsRefused) {
+  refused(good(), "--seed must be a whole number of at least 0, not 'x'\n", {"--seed", "x"});
+}
+
+TEST_F(BadInput, AColumnToDropThatIsNotThereSuggestsTheNearest) {
+  refuses({"train", diamonds(), "--target", "price", "--out", "made", "--drop", "caret"},
+          "there is no column to drop 'caret' in the data\nhint: did you mean 'carat'?");
+}
+
+TEST_F(BadInput, DroppingEveryColumnLeavesNothingToLearnFrom) {
+  refused(good(), "no column is left to learn from\n", {"--drop", "a,b,c"});
+}
+
+TEST_F(BadInput, TheTargetCannotBeDropped) {
+  refused(good(), "the target 'y' is also named by --drop\n", {"--drop", "y"});
+}
+
+TEST_F(BadInput, AFolderThatIsNotEmptyIsNotOverwritten) {
+  place_.write("full/precious.txt", "mine");
+  refuses({"train", good(), "--target", "y", "--out", "full"}, "the folder full is not empty\n");
+  EXPECT_EQ(place_.read("full/precious.txt"), "mine");
+  EXPECT_FALSE(place_.exists("full/config.json"));
+}
+
+TEST_F(BadInput, AFileIsNoRunFolder) {
+  place_.write("taken", "mine");
+  refuses({"train", good(), "--target", "y", "--out", "taken"},
+          "taken is a file, not a folder for a run\n");
+  EXPECT_EQ(place_.read("taken"), "mine");
+}
+
+TEST_F(BadInput, APlaceThatCannotBeWrittenIsNamed) {
+  refuses({"train", good(), "--target", "y", "--out", "/proc/nowhere/run"},
+          "cannot make the run folder /proc/nowhere/run: ");
+}
+
+TEST_F(BadInput, AnEmptyFolderIsLeftEmptyWhenTheDataIsBad) {
+  std::filesystem::create_directory(place_.path() / "mine");
+  refuses({"train", "nowhere.csv", "--target", "y", "--out", "mine"},
+          "there is no file nowhere.csv\n");
+  EXPECT_TRUE(std::filesystem::is_empty(place_.path() / "mine"));
+}
+
+TEST_F(BadInput, AConfigurationThatIsNotJsonIsNamedByItsLine) {
+  place_.write("c.json", "{\n \"data\": oops\n}\n");
+  refuses({"train", "--config", "c.json"}, "c.json, line 2: this is not JSON\n");
+}
+
+TEST_F(BadInput, AKeyThatIsNoneSuggestsTheNearest) {
+  place_.write("c.json", R"({"data": "good.csv", "traget": "y"})");
+  refuses({"train", "--config", "c.json"},
+          "c.json: there is no key 'traget'\nhint: did you mean 'target'?");
+}
+
+TEST_F(BadInput, NoCommandNoDataAndNoTargetAreNamed) {
+  refuses({}, "no command is given\n");
+  refuses({"trian"}, "there is no command 'trian'\nhint: did you mean 'train'?");
+  refuses({"train"}, "no data is given\n");
+  refuses({"train", good()}, "no target is given\n");
+}
+
+TEST_F(BadInput, AnArgumentTooManyIsNamed) {
+  refuses({"train", good(), "b.csv", "--target", "y"}, "'b.csv' is one argument too many\n");
+}
+
+TEST_F(BadInput, AFolderThatIsNoRunIsNotShown) {
+  place_.write("folder/t.csv", "x");
+  refuses({"show", "folder"}, "folder is not the folder of a run\n");
+  refuses({"show", "nowhere"}, "nowhere is not the folder of a run\n");
+}
+
+}  // namespace
+}  // namespace mutirao::tests
