@@ -1,6 +1,8 @@
 #include "mutirao/core/shared_memory.hpp"
 
 #include <cerrno>
+#include <limits>
+#include <new>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -22,6 +24,19 @@ UniqueFd reopen_read_only(int fd) {
 }
 
 std::atomic<void (*)() noexcept> release_listener{nullptr};
+std::atomic<std::atomic<std::uint64_t>*> counter{nullptr};
+std::atomic<std::uint64_t> allowed_bytes{std::numeric_limits<std::uint64_t>::max()};
+
+/// Counts the bytes; false when nobody wants them counted.
+bool count(std::size_t bytes) {
+  std::atomic<std::uint64_t>* const total = counter.load(std::memory_order_acquire);
+  if (total == nullptr) return false;
+  const std::uint64_t before = total->fetch_add(bytes, std::memory_order_relaxed);
+  const std::uint64_t allowed = allowed_bytes.load(std::memory_order_relaxed);
+  if (before <= allowed && bytes <= allowed - before) return true;
+  total->fetch_sub(bytes, std::memory_order_relaxed);
+  throw std::bad_alloc();
+}
 
 }  // namespace
 
@@ -39,8 +54,18 @@ UniqueFd create_memory_file(std::size_t bytes) {
 }
 
 SharedMemory::~SharedMemory() {
+  if (counted_)
+    counter.load(std::memory_order_acquire)->fetch_sub(bytes_, std::memory_order_relaxed);
   if (!sent_.load(std::memory_order_relaxed)) return;
   if (auto* const listener = release_listener.load(std::memory_order_acquire)) listener();
+}
+
+void SharedMemory::count_in(std::atomic<std::uint64_t>* total) noexcept {
+  counter.store(total, std::memory_order_release);
+}
+
+void SharedMemory::allow(std::uint64_t allowed) noexcept {
+  allowed_bytes.store(allowed, std::memory_order_relaxed);
 }
 
 void SharedMemory::set_release_listener(void (*listener)() noexcept) noexcept {
@@ -51,6 +76,7 @@ std::shared_ptr<SharedMemory> SharedMemory::create(std::size_t bytes) {
   std::shared_ptr<SharedMemory> memory(new SharedMemory);
   memory->bytes_ = bytes;
   if (bytes == 0) return memory;
+  memory->counted_ = count(bytes);
   memory->fd_ = create_memory_file(bytes);
   memory->mapping_ = Mapping(memory->fd_.get(), bytes, Mapping::Access::kReadWrite);
   memory->data_ = static_cast<std::byte*>(memory->mapping_.data());

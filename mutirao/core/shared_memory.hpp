@@ -51,6 +51,11 @@ class SharedMemory {
 
   /// Says that other processes were given this memory: the listener hears when it is gone here.
   void mark_sent() noexcept { sent_.store(true, std::memory_order_relaxed); }
+  /// From now on the bytes of what create() makes and that still exists here are counted in
+  /// `total`, and create() throws std::bad_alloc rather than count more than `allowed`. Each is one
+  /// per program; null counts nothing.
+  static void count_in(std::atomic<std::uint64_t>* total) noexcept;
+  static void allow(std::uint64_t allowed) noexcept;
   /// Called, by whatever thread, after the last reference to a sent memory went. One per program.
   static void set_release_listener(void (*listener)() noexcept) noexcept;
 
@@ -64,6 +69,7 @@ class SharedMemory {
   std::size_t bytes_ = 0;
   std::size_t offset_ = 0;
   bool frozen_ = false;
+  bool counted_ = false;
   std::atomic<bool> sent_{false};
 };
 

@@ -163,6 +163,11 @@ class CoreBudget::State {
     hungry_.remove(loop);
   }
   void grow(const std::shared_ptr<Loop>& loop) {
+    while (loop->wants_more()) {
+      const auto reserved = internal::take_reserved_core();
+      if (!reserved) break;
+      if (!start_lane(loop, *reserved, true)) return;
+    }
     while (loop->wants_more() && !core_words().task_waits()) {
       const auto core = core_words().try_take(this_participant());
       if (!core || !start_lane(loop, *core)) return;
@@ -171,27 +176,35 @@ class CoreBudget::State {
 
  private:
   /// Takes over the core, also when it cannot use it.
-  bool start_lane(const std::shared_ptr<Loop>& loop, std::size_t core) {
+  bool start_lane(const std::shared_ptr<Loop>& loop, std::size_t core, bool reserved = false) {
+    const auto let_go = [reserved](std::size_t released) {
+      if (reserved) {
+        internal::put_back_reserved(released);
+      } else {
+        core_words().give_back(released);
+      }
+    };
     const std::optional<std::size_t> lane = loop->open_lane();
     if (!lane) {
-      core_words().give_back(core);
+      let_go(core);
       return false;
     }
     internal::TaskContext* const context = internal::CurrentTask::context();
-    const bool started = spare_.run([this, loop, core, lane = *lane, context] {
+    const bool started = spare_.run([this, loop, core, lane = *lane, context, reserved, let_go] {
       internal::adopt_core(core);
       {
         const internal::CurrentTask current(context);
-        loop->work(lane, [] { return !core_words().task_waits(); });
+        loop->work(lane, [reserved] { return reserved || !core_words().task_waits(); });
       }
-      internal::drop_core();
+      // While a unit waited it may have lent its core and got another back.
+      if (const auto held = internal::release_core()) let_go(*held);
       loop->close_lane(lane);
       if (!loop->wants_more()) return;
       const std::lock_guard lock(mutex_);
       wake_scout();
     });
     if (!started) {
-      core_words().give_back(core);
+      let_go(core);
       loop->close_lane(*lane);
     }
     return started;

@@ -8,9 +8,12 @@
 // process as themselves (same type, message, hint, cause); every other type arrives as TaskError.
 // Thread safety: errors are values.
 
+#include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <sys/types.h>
 
@@ -44,8 +47,11 @@ class TaskCrashed : public core::Error {
     int signal = 0;     ///< the signal that ended the process, or 0
     int exit_code = 0;  ///< what the process exited with, when signal is 0
     TaskPhase phase = TaskPhase::kRunning;
-    pid_t worker = 0;         ///< the process that died
-    std::string stderr_tail;  ///< the last it wrote on stderr, at most 4 KiB
+    pid_t worker = 0;             ///< the process that died
+    std::string stderr_tail;      ///< the last it wrote on stderr, at most 4 KiB
+    bool stack_overflow = false;  ///< it ran out of stack: too deep a recursion, too large a local
+    /// Where it was, innermost first, a line each; empty when the signal gave it no chance to say.
+    std::vector<std::string> backtrace;
   };
   explicit TaskCrashed(Details details);
   const Details& details() const noexcept { return details_; }
@@ -53,6 +59,41 @@ class TaskCrashed : public core::Error {
   int exit_code() const noexcept { return details_.exit_code; }
   TaskPhase phase() const noexcept { return details_.phase; }
   const std::string& stderr_tail() const noexcept { return details_.stderr_tail; }
+  const std::vector<std::string>& backtrace() const noexcept { return details_.backtrace; }
+
+ private:
+  Details details_;
+};
+
+/// The task ran past its time (TaskOptions::timeout).
+class TaskTimeout : public core::Error {
+ public:
+  TaskTimeout(const std::string& task, std::chrono::nanoseconds timeout);
+  const std::string& task() const noexcept { return task_; }
+  std::chrono::nanoseconds timeout() const noexcept { return timeout_; }
+
+ private:
+  std::string task_;
+  std::chrono::nanoseconds timeout_;
+};
+
+/// The task took more memory than it was given, or than the machine has.
+class MemoryLimitExceeded : public core::Error {
+ public:
+  /// Who noticed.
+  enum class Seen : std::int32_t {
+    kByAllocation,  ///< the system refused the task an allocation
+    kByPolling,     ///< the program looked and found too much in use
+    kByKernel       ///< the kernel killed the process, for the limit or because memory ran out
+  };
+  struct Details {
+    std::string task;
+    std::uint64_t limit_bytes = 0;  ///< 0: it had none; the machine or its control group ran out
+    std::uint64_t used_bytes = 0;   ///< 0: not known
+    Seen seen = Seen::kByPolling;
+  };
+  explicit MemoryLimitExceeded(Details details);
+  const Details& details() const noexcept { return details_; }
 
  private:
   Details details_;

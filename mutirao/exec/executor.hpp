@@ -30,17 +30,16 @@
 #include "mutirao/exec/cancellation.hpp"
 #include "mutirao/exec/future.hpp"
 #include "mutirao/exec/internal/call.hpp"
+#include "mutirao/exec/task_options.hpp"
 
 namespace mutirao::exec {
 
-struct TaskOptions {
-  std::string name;  ///< shown in errors
-};
-
 struct MapOptions {
-  /// Items handed over at a time; 0 chooses. Every item stays a task of its own: if one crashes,
-  /// it alone has failed.
+  /// Items handed over at a time; 0 chooses. Every item stays a task of its own, with its own
+  /// deadline and attempts: if one crashes, it alone has failed.
   std::size_t chunk = 0;
+  std::size_t window = 0;  ///< most items under way at any time; 0 chooses
+  TaskOptions task;        ///< of every item
 };
 
 class Executor {
@@ -53,16 +52,12 @@ class Executor {
   template <class F, class... Args>
   requires(!std::is_same_v<std::decay_t<F>, TaskOptions>) auto submit(F&& function,
                                                                       Args&&... args) {
-    return submit(TaskOptions{}, std::forward<F>(function), std::forward<Args>(args)...);
+    return start(nullptr, std::forward<F>(function), std::forward<Args>(args)...);
   }
   template <class F, class... Args>
   auto submit(TaskOptions options, F&& function, Args&&... args) {
-    internal::require_sendable<F, Args...>();
-    using R = internal::ResultOf<F, Args...>;
-    internal::TaskRef task = internal::make_task(
-        backend_, std::move(options.name), std::forward<F>(function), std::forward<Args>(args)...);
-    backend_->start(task);
-    return Future<R>(std::move(task));
+    return start(internal::checked(std::move(options)), std::forward<F>(function),
+                 std::forward<Args>(args)...);
   }
 
   /// function(item) for every item, in the order of the items. At most a bounded number of items is
@@ -75,7 +70,9 @@ class Executor {
     using R = internal::ResultOf<F&, Item>;
     static_assert(!std::is_void_v<R>, "map collects results: let the function return one");
     const std::size_t chunk = options.chunk != 0 ? options.chunk : internal::kDefaultChunk;
-    const std::size_t window = std::max<std::size_t>(2, worker_count()) * chunk * 2;
+    const std::size_t window =
+        options.window != 0 ? options.window : std::max<std::size_t>(2, worker_count()) * chunk * 2;
+    const internal::OptionsRef task_options = internal::checked(std::move(options.task));
     std::vector<R> results;
     if constexpr (std::ranges::sized_range<Range>) results.reserve(std::ranges::size(items));
     std::deque<Future<R>> under_way;
@@ -84,9 +81,10 @@ class Executor {
     auto item = std::ranges::begin(items);
     const auto end = std::ranges::end(items);
     while (item != end || !under_way.empty()) {
-      while (item != end && under_way.size() + chunk <= window) {
-        for (std::size_t i = 0; i < chunk && item != end; ++i, ++item) {
-          batch.push_back(internal::make_task(backend_, {}, function, Item(*item)));
+      while (item != end && (under_way.empty() || under_way.size() + chunk <= window)) {
+        for (std::size_t i = 0; i < chunk && under_way.size() < window && item != end;
+             ++i, ++item) {
+          batch.push_back(internal::make_task(backend_, task_options, function, Item(*item)));
           under_way.push_back(Future<R>(batch.back()));
         }
         backend_->start_all(batch);
@@ -112,13 +110,24 @@ class Executor {
   const std::shared_ptr<internal::Backend>& backend() const noexcept { return backend_; }
   template <class F, class... Args>
   auto submit_local(TaskOptions options, F&& function, Args&&... args) {
-    internal::TaskRef task = internal::make_local_task(
-        backend_, std::move(options.name), std::forward<F>(function), std::forward<Args>(args)...);
+    internal::TaskRef task =
+        internal::make_local_task(backend_, internal::checked(std::move(options)),
+                                  std::forward<F>(function), std::forward<Args>(args)...);
     backend_->start(task);
     return Future<internal::ResultOf<F, Args...>>(std::move(task));
   }
 
  private:
+  template <class F, class... Args>
+  auto start(internal::OptionsRef options, F&& function, Args&&... args) {
+    internal::require_sendable<F, Args...>();
+    using R = internal::ResultOf<F, Args...>;
+    internal::TaskRef task = internal::make_task(
+        backend_, std::move(options), std::forward<F>(function), std::forward<Args>(args)...);
+    backend_->start(task);
+    return Future<R>(std::move(task));
+  }
+
   /// When map ends early, what has not begun is taken back.
   template <class R>
   struct CancelRest {

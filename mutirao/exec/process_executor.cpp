@@ -45,6 +45,7 @@
 #include <fmt/format.h>
 
 #include "mutirao/core/error.hpp"
+#include "mutirao/core/memory_use.hpp"
 #include "mutirao/exec/core_budget.hpp"
 #include "mutirao/exec/internal/inline_backend.hpp"
 #include "mutirao/exec/internal/pool.hpp"
@@ -68,7 +69,10 @@ std::shared_ptr<internal::Backend> make_backend(const ProcessExecutorOptions& op
     throw core::InvalidArgument(
         fmt::format("the grace of an executor is negative: {} ms", options.grace.count()));
   }
-  return internal::Pool::start_workers(workers, {.grace = options.grace});
+  return internal::Pool::start_workers(
+      workers, {.grace = options.grace,
+                .memory_group = !options.memory_group.empty() ? options.memory_group
+                                                              : core::delegated_memory_group()});
 }
 
 }  // namespace

@@ -4,10 +4,11 @@
 //
 // Purpose: isolation, and all cores for code that is not thread-safe. Requires: a Runtime on the
 // first line of main. Guarantees: a worker's death (signal, exit() in mid task) fails the one task
-// that it ran; tasks waiting behind it run elsewhere and a new worker takes the place. Shared
-// arrays are passed, not copied, both ways. Each running task holds one core of the program's
-// CoreBudget. What tasks write on stderr appears on this program's; the last of it is in
-// TaskCrashed. Thread safety: any thread. Ordering: tasks begin in the order in which they were
+// that it ran; tasks waiting behind it run elsewhere and a new worker takes the place. A task past
+// its time or its memory is killed, as is one that was cancelled and goes on. Shared arrays are
+// passed, not copied, both ways. Each running task holds one core of the program's CoreBudget, or
+// as many as it asked for. What tasks write on stderr appears on this program's; the last of it is
+// in TaskCrashed. Thread safety: any thread. Ordering: tasks begin in the order in which they were
 // submitted. Failure: the constructor throws core::Unsupported without a Runtime and core::IoError
 // when the system refuses memory or descriptors; a pool whose workers cannot be started fails its
 // tasks with WorkerInitFailed. Lifetime: the destructor cancels what is queued, waits for what
@@ -19,6 +20,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <string>
 
 #include "mutirao/exec/executor.hpp"
 
@@ -28,6 +30,10 @@ struct ProcessExecutorOptions {
   std::size_t workers = 0;  ///< 0: as many as there are cores for this program
   /// How long a task that was asked to end may go on before its process is killed.
   std::chrono::milliseconds grace{100};
+  /// The folder of a control group, version 1 or 2, that this program may make groups in: with it
+  /// the kernel keeps memory limits. Empty: this process's own group if it was delegated to this
+  /// (ordinary) user; else memory is looked at every 10 ms.
+  std::string memory_group;
 };
 
 class ProcessExecutor final : public Executor {

@@ -20,6 +20,7 @@
 #include "mutirao/exec/core_budget.hpp"
 #include "mutirao/exec/internal/core_words.hpp"
 #include "mutirao/exec/internal/inline_backend.hpp"
+#include "mutirao/exec/internal/pending_tasks.hpp"
 
 namespace mutirao::exec {
 namespace {
@@ -53,7 +54,7 @@ class ThreadPool final : public Backend {
   void start(const TaskRef& task) override {
     if (closed_.load(std::memory_order_acquire))
       throw ExecutorClosed("this executor was shut down and takes no more tasks");
-    queue_.push(task);
+    if (!task->has_options() || !accept_options(task)) queue_.push(task);
     wake(1);
   }
 
@@ -87,6 +88,14 @@ class ThreadPool final : public Backend {
     return done;
   }
 
+  void pause(Task& task, std::chrono::nanoseconds time) override {
+    if (time.count() == 0) return;
+    const internal::CoreLoan loan;
+    if (current_pool != nullptr) current_pool->block();
+    Backend::pause(task, time);
+    if (current_pool != nullptr) current_pool->unblock();
+  }
+
   std::size_t worker_count() const noexcept override { return thread_count_; }
 
   void shut_down(Shutdown how) override {
@@ -114,10 +123,39 @@ class ThreadPool final : public Backend {
       for (std::thread& thread : threads) thread.join();
     }
     TaskRef task;
-    while (queue_.try_pop(task)) cancel_unbegun(*task);
+    while (pop(task)) cancel_unbegun(*task);
   }
 
  private:
+  /// Puts a task with a priority where it belongs; false when it has none.
+  bool accept_options(const TaskRef& task) {
+    const TaskOptions& options = task->options();
+    if (options.resources.cores != 1 || options.resources.memory_bytes != 0) {
+      throw core::Unsupported("a thread cannot be given cores or a memory limit of its own",
+                              "use a ProcessExecutor for tasks with resources");
+    }
+    if (options.priority == 0) return false;
+    const std::lock_guard lock(ranked_mutex_);
+    (options.priority > 0 ? urgent_ : patient_).push_back(task);
+    urgent_count_.store(urgent_.size(), std::memory_order_seq_cst);
+    patient_count_.store(patient_.size(), std::memory_order_seq_cst);
+    return true;
+  }
+
+  bool pop_ranked(internal::PendingTasks& tasks, std::atomic<std::size_t>& count, TaskRef& task) {
+    if (count.load(std::memory_order_seq_cst) == 0) return false;
+    const std::lock_guard lock(ranked_mutex_);
+    if (tasks.empty()) return false;
+    task = tasks.pop_front();
+    count.store(tasks.size(), std::memory_order_seq_cst);
+    return true;
+  }
+
+  bool pop(TaskRef& task) {
+    return pop_ranked(urgent_, urgent_count_, task) || queue_.try_pop(task) ||
+           pop_ranked(patient_, patient_count_, task);
+  }
+
   void wake(int count) {
     if (sleepers_.fetch_add(0, std::memory_order_seq_cst) == 0) return;
     epoch_.fetch_add(1, std::memory_order_seq_cst);
@@ -150,11 +188,11 @@ class ThreadPool final : public Backend {
   }
 
   bool next(TaskRef& task) {
-    if (queue_.try_pop(task)) return true;
+    if (pop(task)) return true;
     const auto until = std::chrono::steady_clock::now() + kLookFor;
     while (!closed_.load(std::memory_order_relaxed)) {
       for (int i = 0; i < 16; ++i) {
-        if (queue_.try_pop(task)) return true;
+        if (pop(task)) return true;
         core::spin_pause();
       }
       if (std::chrono::steady_clock::now() > until) break;
@@ -162,13 +200,13 @@ class ThreadPool final : public Backend {
     for (;;) {
       const std::uint32_t epoch = epoch_.load(std::memory_order_seq_cst);
       sleepers_.fetch_add(1, std::memory_order_seq_cst);
-      const bool found = queue_.try_pop(task);
+      const bool found = pop(task);
       const bool closed = closed_.load(std::memory_order_seq_cst);
       if (!found && !closed) core::futex_wait(epoch_, epoch, core::FutexScope::kProcess);
       sleepers_.fetch_sub(1, std::memory_order_seq_cst);
       if (found) return true;
-      if (closed) return queue_.try_pop(task);
-      if (queue_.try_pop(task)) return true;
+      if (closed) return pop(task);
+      if (pop(task)) return true;
     }
   }
 
@@ -213,12 +251,18 @@ class ThreadPool final : public Backend {
   static thread_local ThreadPool* current_pool;
 
   const std::size_t thread_count_;
-  tbb::concurrent_queue<TaskRef> queue_;
+  tbb::concurrent_queue<TaskRef> queue_;  // the tasks of priority 0
   std::atomic<bool> closed_{false};
   std::atomic<bool> cancels_{false};  // what is queued is not run any more
   std::atomic<std::uint32_t> epoch_{0};
   std::atomic<std::uint32_t> sleepers_{0};
   std::atomic<std::size_t> surplus_{0};  // threads that should step back; changed under mutex_
+
+  std::mutex ranked_mutex_;
+  internal::PendingTasks urgent_;  // guarded by ranked_mutex_, as is patient_
+  internal::PendingTasks patient_;
+  std::atomic<std::size_t> urgent_count_{0};
+  std::atomic<std::size_t> patient_count_{0};
 
   std::mutex joining_;
   std::mutex mutex_;

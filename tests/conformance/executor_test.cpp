@@ -16,40 +16,16 @@
 
 #include <gtest/gtest.h>
 
+#include "every_executor.hpp"
 #include "mutirao/core/error.hpp"
 #include "mutirao/core/shared_array.hpp"
-#include "mutirao/exec/inline_executor.hpp"
-#include "mutirao/exec/process_executor.hpp"
-#include "mutirao/exec/thread_executor.hpp"
 
 namespace mutirao::exec {
 namespace {
 
-struct Kind {
-  const char* name;
-  std::unique_ptr<Executor> (*make)(std::size_t workers);
-};
+class ExecutorTest : public EveryExecutorTest {};
 
-const Kind kKinds[] = {
-    {"Inline",
-     [](std::size_t) -> std::unique_ptr<Executor> { return std::make_unique<InlineExecutor>(); }},
-    {"Thread",
-     [](std::size_t workers) -> std::unique_ptr<Executor> {
-       return std::make_unique<ThreadExecutor>(ThreadExecutorOptions{.threads = workers});
-     }},
-    {"Process",
-     [](std::size_t workers) -> std::unique_ptr<Executor> {
-       return std::make_unique<ProcessExecutor>(ProcessExecutorOptions{.workers = workers});
-     }},
-};
-
-class ExecutorTest : public ::testing::TestWithParam<Kind> {
- protected:
-  std::unique_ptr<Executor> make(std::size_t workers = 2) { return GetParam().make(workers); }
-};
-
-INSTANTIATE_TEST_SUITE_P(All, ExecutorTest, ::testing::ValuesIn(kKinds),
-                         [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(All, ExecutorTest, ::testing::ValuesIn(kKinds), name_of_kind);
 
 int square(int x) { return x * x; }
 
@@ -276,7 +252,7 @@ TEST_P(ExecutorTest, ProgressIsSeenAfterTheTaskHasEnded) {
 }
 
 TEST_P(ExecutorTest, AWaitThatIsTooShortSaysSo) {
-  if (std::string(GetParam().name) == "Inline") GTEST_SKIP() << "nothing ever waits in line";
+  if (kind() == "Inline") GTEST_SKIP() << "nothing ever waits in line";
   const auto executor = make();
   Future<void> slow =
       executor->submit([] { std::this_thread::sleep_for(std::chrono::milliseconds(200)); });
@@ -304,7 +280,7 @@ TEST_P(ExecutorTest, AFutureMayOutliveItsExecutor) {
 }
 
 TEST_P(ExecutorTest, DestructionWaitsForWhatRunsAndCancelsWhatIsQueued) {
-  if (std::string(GetParam().name) == "Inline") GTEST_SKIP() << "nothing is ever queued in line";
+  if (kind() == "Inline") GTEST_SKIP() << "nothing is ever queued in line";
   auto executor = make(1);
   Future<int> running = executor->submit([] {
     this_task::report_progress({.done = 1, .total = 1, .stage = 0});
@@ -332,7 +308,7 @@ void wait_until_it_runs(const Future<R>& future) {
 }
 
 TEST_P(ExecutorTest, ACancelledTaskThatHadNotBegunNeverRuns) {
-  if (std::string(GetParam().name) == "Inline") GTEST_SKIP() << "nothing is ever queued in line";
+  if (kind() == "Inline") GTEST_SKIP() << "nothing is ever queued in line";
   const auto executor = make(1);
   Future<int> running = executor->submit(until_stopped, 5);
   wait_until_it_runs(running);
@@ -346,7 +322,7 @@ TEST_P(ExecutorTest, ACancelledTaskThatHadNotBegunNeverRuns) {
 }
 
 TEST_P(ExecutorTest, ARunningTaskThatListensEndsWhenCancelled) {
-  if (std::string(GetParam().name) == "Inline") GTEST_SKIP() << "submit returns when it has ended";
+  if (kind() == "Inline") GTEST_SKIP() << "submit returns when it has ended";
   const auto executor = make();
   Future<int> future = executor->submit(until_stopped, 7);
   wait_until_it_runs(future);
@@ -356,7 +332,7 @@ TEST_P(ExecutorTest, ARunningTaskThatListensEndsWhenCancelled) {
 }
 
 TEST_P(ExecutorTest, CallbacksOfATokenAreCalled) {
-  if (std::string(GetParam().name) == "Inline") GTEST_SKIP() << "submit returns when it has ended";
+  if (kind() == "Inline") GTEST_SKIP() << "submit returns when it has ended";
   const auto executor = make();
   Future<int> future = executor->submit([] {
     std::atomic<int> called{0};
@@ -404,7 +380,7 @@ TEST_P(ExecutorTest, ShutdownWaitRunsEverythingFirst) {
 }
 
 TEST_P(ExecutorTest, ShutdownKillStopsWhatRunsAndCancelsWhatIsQueued) {
-  if (std::string(GetParam().name) == "Inline") GTEST_SKIP() << "submit returns when it has ended";
+  if (kind() == "Inline") GTEST_SKIP() << "submit returns when it has ended";
   const auto executor = make(1);
   Future<int> running = executor->submit(until_stopped, 5);
   wait_until_it_runs(running);
@@ -415,7 +391,7 @@ TEST_P(ExecutorTest, ShutdownKillStopsWhatRunsAndCancelsWhatIsQueued) {
 }
 
 TEST_P(ExecutorTest, AShutdownThatWaitsCanBeHurried) {
-  if (std::string(GetParam().name) == "Inline") GTEST_SKIP() << "submit returns when it has ended";
+  if (kind() == "Inline") GTEST_SKIP() << "submit returns when it has ended";
   const auto executor = make(1);
   Future<int> running = executor->submit(until_stopped, 5);
   wait_until_it_runs(running);
@@ -432,7 +408,7 @@ TEST_P(ExecutorTest, DroppedFuturesLeaveTheirTasksRunning) {
 }
 
 TEST_P(ExecutorTest, WorkerCountIsWhatWasAskedFor) {
-  EXPECT_EQ(make(3)->worker_count(), std::string(GetParam().name) == "Inline" ? 1u : 3u);
+  EXPECT_EQ(make(3)->worker_count(), kind() == "Inline" ? 1u : 3u);
 }
 
 }  // namespace

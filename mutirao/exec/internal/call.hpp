@@ -127,48 +127,79 @@ void save_entry(core::OutputArchive& archive, const FunctionId& entry);
 template <class F, class... Args>
 class LocalCall final : public LocalTask<ResultOf<F, Args...>> {
  public:
+  using Call = std::pair<F, std::tuple<Args...>>;
+  static constexpr bool kRepeatable = std::is_copy_constructible_v<Call>;
+
   template <class G, class... Given>
-  LocalCall(std::shared_ptr<Backend> backend, std::string name, G&& function, Given&&... args)
-      : LocalTask<ResultOf<F, Args...>>(std::move(backend), std::move(name), false),
+  LocalCall(std::shared_ptr<Backend> backend, OptionsRef options, G&& function, Given&&... args)
+      : LocalTask<ResultOf<F, Args...>>(std::move(backend), std::move(options), false),
         call_(std::in_place, std::forward<G>(function),
               std::tuple<Args...>(std::forward<Given>(args)...)) {}
 
   void run() noexcept override {
     const CurrentTask current(this);
-    try {
-      auto& [function, arguments] = *call_;
-      if constexpr (std::is_void_v<ResultOf<F, Args...>>) {
-        std::apply(function, std::move(arguments));
-        this->value.emplace();
-      } else {
-        this->value.emplace(std::apply(function, std::move(arguments)));
+    std::exception_ptr error;
+    unsigned attempt = 0;
+    do {
+      error = nullptr;
+      try {
+        run_once(++attempt);
+      } catch (...) {
+        error = std::current_exception();
       }
-    } catch (...) {
-      this->set_error(std::current_exception());
-    }
-    call_.reset();
-    this->finish();
+    } while (this->run_again(error, attempt));
   }
 
  private:
-  std::optional<std::pair<F, std::tuple<Args...>>> call_;
+  void run_once(unsigned attempt) {
+    if (!this->has_options()) {
+      call(*call_);
+      call_.reset();
+      return;
+    }
+    const LocalTimeout timeout(*this);
+    if constexpr (kRepeatable) {
+      if (attempt < this->options().retry.attempts) {
+        Call copy = *call_;
+        return call(copy);
+      }
+    }
+    call(*call_);
+    call_.reset();
+  }
+  void call(Call& stored) {
+    auto& [function, arguments] = stored;
+    if constexpr (std::is_void_v<ResultOf<F, Args...>>) {
+      std::apply(function, std::move(arguments));
+      this->value.emplace();
+    } else {
+      this->value.emplace(std::apply(function, std::move(arguments)));
+    }
+  }
+
+  std::optional<Call> call_;
 };
 
+[[noreturn]] void throw_not_repeatable(const std::string& task);
+
 template <class F, class... Args>
-TaskRef make_local_task(const std::shared_ptr<Backend>& backend, std::string name, F&& function,
+TaskRef make_local_task(const std::shared_ptr<Backend>& backend, OptionsRef options, F&& function,
                         Args&&... args) {
-  return TaskRef(new LocalCall<std::decay_t<F>, std::decay_t<Args>...>(
-      backend, std::move(name), std::forward<F>(function), std::forward<Args>(args)...));
+  using Task = LocalCall<std::decay_t<F>, std::decay_t<Args>...>;
+  if (options && options->retry.attempts > 1 && !Task::kRepeatable)
+    throw_not_repeatable(options->name);
+  return TaskRef(new Task(backend, std::move(options), std::forward<F>(function),
+                          std::forward<Args>(args)...));
 }
 
 template <class F, class... Args>
-TaskRef make_task(const std::shared_ptr<Backend>& backend, std::string name, F&& function,
+TaskRef make_task(const std::shared_ptr<Backend>& backend, OptionsRef options, F&& function,
                   Args&&... args) {
   if (!backend->remote()) {
-    return make_local_task(backend, std::move(name), std::forward<F>(function),
+    return make_local_task(backend, std::move(options), std::forward<F>(function),
                            std::forward<Args>(args)...);
   }
-  auto* task = new RemoteTask(backend, std::move(name));
+  auto* task = new RemoteTask(backend, std::move(options));
   TaskRef reference(task);
   static const FunctionId kEntry = identify(
       reinterpret_cast<AnyFunction>(&remote_entry<std::decay_t<F>, std::decay_t<Args>...>));

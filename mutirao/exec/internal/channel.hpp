@@ -8,6 +8,7 @@
 
 #include "mutirao/core/mapping.hpp"
 #include "mutirao/core/unique_fd.hpp"
+#include "mutirao/exec/internal/function_id.hpp"
 #include "mutirao/exec/internal/progress_cell.hpp"
 
 namespace mutirao::exec::internal {
@@ -58,6 +59,8 @@ struct alignas(64) Slot {
   std::uint64_t request_at;  // in the arena, or the number of the memory that holds it
   std::uint32_t request_attachments;
   Place request_place;
+  std::uint64_t memory_limit;  // bytes; 0: none
+  std::uint32_t cores;         // that the task holds
 
   // The reply: the encoded outcome; its attachments came over the socket before. Written before
   // kDone.
@@ -69,8 +72,18 @@ struct alignas(64) Slot {
   std::uint32_t failed;           // the outcome is an exception
   std::uint32_t microseconds_16;  // 1/16 microseconds that the task took, at most 2^32 - 1
 
+  std::atomic<std::int64_t> began_at;  // steady clock; written before kDecoding
   ProgressCell progress;
   std::byte inline_bytes[kInline];
+};
+
+/// What a signal handler in the worker leaves behind.
+struct CrashReport {
+  static constexpr std::size_t kMostFrames = 64;
+  std::atomic<std::uint32_t> signal;  // written last; 0: it had no chance
+  std::uint32_t stack_overflow;
+  std::uint32_t frame_count;
+  FunctionId frames[kMostFrames];  // innermost first
 };
 
 struct ChannelHeader {
@@ -84,7 +97,9 @@ struct ChannelHeader {
 
   // Written by the worker; the program takes `asleep` back when it wakes it.
   alignas(64) std::atomic<std::uint32_t> asleep;
-  std::atomic<std::uint32_t> ready;  // the worker's process, once it has reached its loop
+  std::atomic<std::uint32_t> ready;         // the worker's process, once it has reached its loop
+  std::atomic<std::uint64_t> shared_bytes;  // of shared memory that the worker made and still has
+  CrashReport crash;
 };
 
 /// What ChannelHeader::stop_task holds for a task: never 0, and for long not that of another task.

@@ -1,7 +1,9 @@
 #include "mutirao/exec/internal/core_words.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <climits>
+#include <mutex>
 #include <new>
 #include <utility>
 
@@ -73,6 +75,31 @@ std::optional<std::size_t> CoreWords::try_take(Participant participant) noexcept
   return std::nullopt;
 }
 
+std::vector<std::size_t> CoreWords::take_many(Participant participant, std::size_t wanted) {
+  std::vector<std::size_t> taken;
+  wanted = std::clamp<std::size_t>(wanted, 1, cores());
+  add_wait(participant, Need::kTask, 1);
+  for (;;) {
+    const std::uint32_t epoch = epoch_.load(std::memory_order_seq_cst);
+    // All or none: two who each held half would wait for each other.
+    std::size_t free = 0;
+    for (std::size_t core = 0; core < cores(); ++core)
+      free += owners_[core].load(std::memory_order_seq_cst) == 0 ? 1 : 0;
+    while (free >= wanted && taken.size() < wanted) {
+      const auto core = try_take(participant);
+      if (!core) break;
+      taken.push_back(*core);
+    }
+    if (taken.size() == wanted) break;
+    for (const std::size_t core : taken) give_back(core);
+    if (taken.empty()) core::futex_wait(epoch_, epoch, core::FutexScope::kShared);
+    taken.clear();
+  }
+  add_wait(participant, Need::kTask, -1);
+  if (anybody_waits()) wake_all();
+  return taken;
+}
+
 void CoreWords::give_back(std::size_t core) noexcept {
   owners_[core].store(0, std::memory_order_seq_cst);
   if (anybody_waits()) wake_all();
@@ -121,8 +148,53 @@ bool this_thread_holds_core() noexcept { return held_core.has_value(); }
 
 void adopt_core(std::size_t core) noexcept { held_core = core; }
 
+std::optional<std::size_t> release_core() noexcept {
+  return std::exchange(held_core, std::nullopt);
+}
+
 void drop_core() noexcept {
   if (held_core) core_words().give_back(*std::exchange(held_core, std::nullopt));
+}
+
+namespace {
+
+struct ReservedCores {
+  std::mutex mutex;
+  std::vector<std::size_t> free;
+  std::atomic<std::size_t> count{0};  // of `free`, to be looked at without the lock
+};
+
+ReservedCores& reserved() {
+  static ReservedCores& cores = *new ReservedCores;
+  return cores;
+}
+
+}  // namespace
+
+void reserve_cores(std::vector<std::size_t> cores) {
+  const std::lock_guard lock(reserved().mutex);
+  reserved().free = std::move(cores);
+  reserved().count.store(reserved().free.size());
+}
+
+std::optional<std::size_t> take_reserved_core() {
+  if (reserved().count.load() == 0) return std::nullopt;
+  const std::lock_guard lock(reserved().mutex);
+  if (reserved().free.empty()) return std::nullopt;
+  const std::size_t core = reserved().free.back();
+  reserved().free.pop_back();
+  reserved().count.store(reserved().free.size());
+  return core;
+}
+
+void put_back_reserved(std::size_t core) {
+  const std::lock_guard lock(reserved().mutex);
+  reserved().free.push_back(core);
+  reserved().count.store(reserved().free.size());
+}
+
+void give_back_reserved_cores() {
+  while (const auto core = take_reserved_core()) core_words().give_back(*core);
 }
 
 CoreLease::CoreLease() {

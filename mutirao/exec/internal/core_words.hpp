@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "mutirao/core/futex.hpp"
 
@@ -62,6 +63,8 @@ class CoreWords {
     if (need == Need::kTask && anybody_waits()) wake_all();
     return core;
   }
+  /// So many cores at once (at most all), sleeping until they are free at the same time.
+  std::vector<std::size_t> take_many(Participant participant, std::size_t wanted);
   void give_back(std::size_t core) noexcept;
   /// Counts this participant as one that waits, without sleeping.
   void add_wait(Participant participant, Need need, int change) noexcept;

@@ -20,7 +20,18 @@ struct Module {
   std::uintptr_t base;
   std::uintptr_t first;
   std::uintptr_t last;
+  std::string file;
 };
+
+/// What locate() looks at: plain memory, written once.
+struct Range {
+  std::uintptr_t first;
+  std::uintptr_t last;
+  std::uintptr_t base;
+  std::uint64_t id;
+};
+Range remembered[256];
+std::size_t remembered_count = 0;
 
 // FNV-1a: names modules, defends against nothing.
 std::uint64_t hash(const void* data, std::size_t size) {
@@ -49,7 +60,8 @@ std::uint64_t build_id(const char* notes, std::size_t size) {
 }
 
 int add_module(dl_phdr_info* info, std::size_t, void* modules) {
-  Module module{0, info->dlpi_addr, ~std::uintptr_t{0}, 0};
+  Module module{0, info->dlpi_addr, ~std::uintptr_t{0}, 0, info->dlpi_name};
+  if (module.file.empty()) module.file = "/proc/self/exe";
   for (int i = 0; i < info->dlpi_phnum; ++i) {
     const ElfW(Phdr)& part = info->dlpi_phdr[i];
     const std::uintptr_t start = info->dlpi_addr + part.p_vaddr;
@@ -83,6 +95,12 @@ class ModuleTable {
     }
     return false;
   }
+  std::vector<Module> all() {
+    const std::lock_guard lock(mutex_);
+    modules_.clear();
+    ::dl_iterate_phdr(&add_module, &modules_);
+    return modules_;
+  }
 
  private:
   std::mutex mutex_;
@@ -115,6 +133,29 @@ AnyFunction resolve(const FunctionId& id) {
                             "link the library to the program, or load it before the Runtime");
   }
   return reinterpret_cast<AnyFunction>(module.base + id.offset);
+}
+
+std::string file_of_module(std::uint64_t id) {
+  Module module{};
+  return module_table().find([&](const Module& each) { return each.id == id; }, module)
+             ? module.file
+             : std::string();
+}
+
+void remember_modules() {
+  remembered_count = 0;
+  for (const Module& module : module_table().all()) {
+    if (remembered_count == std::size(remembered)) return;
+    remembered[remembered_count++] = {module.first, module.last, module.base, module.id};
+  }
+}
+
+FunctionId locate(std::uintptr_t address) noexcept {
+  for (std::size_t i = 0; i < remembered_count; ++i) {
+    const Range& range = remembered[i];
+    if (range.first <= address && address < range.last) return {range.id, address - range.base};
+  }
+  return {0, address};
 }
 
 }  // namespace mutirao::exec::internal

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "mutirao/core/archive.hpp"
 
@@ -26,5 +27,14 @@ FunctionId identify(AnyFunction function);
 /// The function of that name in this process. Throws core::Unsupported when its module is not
 /// loaded here.
 AnyFunction resolve(const FunctionId& id);
+
+/// The file of a module of this process; empty when it is not loaded here.
+std::string file_of_module(std::uint64_t module);
+
+/// Notes which modules are loaded now, for locate().
+void remember_modules();
+/// The place of any address in the modules that were remembered, {0, address} elsewhere. May be
+/// called in a signal handler.
+FunctionId locate(std::uintptr_t address) noexcept;
 
 }  // namespace mutirao::exec::internal

@@ -8,9 +8,13 @@
 
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include "mutirao/core/error.hpp"
 #include "mutirao/core/futex.hpp"
+#include "mutirao/core/memory_use.hpp"
 #include "mutirao/core/shared_memory.hpp"
+#include "mutirao/exec/core_budget.hpp"
 #include "mutirao/exec/error.hpp"
 
 namespace mutirao::exec::internal {
@@ -28,6 +32,17 @@ struct Pools {
 Pools& pools() {
   static Pools& list = *new Pools;
   return list;
+}
+
+/// As what a task's own exception counts.
+RetryOn kind_of(const std::exception_ptr& error) noexcept {
+  try {
+    std::rethrow_exception(error);
+  } catch (const MemoryLimitExceeded&) {
+    return RetryOn::kMemory;
+  } catch (...) {
+    return RetryOn::kException;
+  }
 }
 
 void tell_pools_of_release() noexcept {
@@ -71,7 +86,8 @@ Pool::Pool(std::size_t workers, const Options& options)
       bell_mapping_(bell_file_.get(), sizeof(Bell), core::Mapping::Access::kReadWrite),
       bell_(*static_cast<Bell*>(bell_mapping_.data())),
       workers_(workers),
-      last_active_(workers) {}
+      last_active_(workers),
+      memory_kills_(core::kernel_memory_kills()) {}
 
 // ---- Tasks come in.
 
@@ -80,6 +96,7 @@ void Pool::start(const TaskRef& task) { start_all(std::span(&task, 1)); }
 void Pool::start_all(std::span<const TaskRef> tasks) {
   const std::lock_guard lock(mutex_);
   if (closed_) throw ExecutorClosed("this executor was shut down and takes no more tasks");
+  for (const TaskRef& task : tasks) check(*task);
   for (const TaskRef& task : tasks) accept(task);
   if (!pending_.empty() && !led_) leave_to_server();
 }
@@ -99,7 +116,77 @@ void Pool::accept(const TaskRef& task) {
   }
   // Memory that is let go of while nobody waits is the server's affair.
   if (!static_cast<RemoteTask&>(*task).request.attachments.empty()) ensure_server();
-  if (!pending_.empty() || !place_somewhere(task)) pending_.push_back(task);
+  if (task->options().priority != 0) priorities_differ_ = true;
+  if (pending_.empty() && !priorities_differ_) {
+    if (!place_somewhere(task)) pending_.push_back(task);
+    return;
+  }
+  pending_.push_back(task);
+  if (!priorities_differ_) return;
+  recall_below(task->options().priority);
+  place_pending();
+}
+
+void Pool::check(const Task& task) const {
+  if (!task.has_options()) return;
+  const std::size_t cores = task.options().resources.cores;
+  const std::size_t most = CoreBudget::current().cores();
+  if (cores > most) {
+    throw core::InvalidArgument(
+        fmt::format("task '{}' asks for {} cores, and the program may use {}", task.name(), cores,
+                    most),
+        "ask for fewer, or raise CoreBudget::limit");
+  }
+}
+
+/// Tasks with resources of their own are alone in their worker, and those that want several cores
+/// begin when the tasks under way leave them so many. All others only need a hungry worker.
+bool Pool::fits(const WorkerProcess& worker, const Task& task) const noexcept {
+  const Resources& resources = task.options().resources;
+  if (resources.cores == 1 && resources.memory_bytes == 0) return worker.hungry();
+  if (!worker.takes_exclusive()) return false;
+  if (resources.cores == 1) return true;
+  std::size_t booked = resources.cores;
+  for (const auto& each : workers_) {
+    if (each) booked += each->booked_cores();
+  }
+  return booked <= CoreBudget::current().cores();
+}
+
+void Pool::place_pending() {
+  while (!pending_.empty() && place_somewhere(pending_.front())) pending_.pop_front();
+}
+
+void Pool::recall_below(int priority) {
+  for (const auto& worker : workers_) {
+    std::vector<TaskRef> recalled;
+    while (worker && worker->last_priority() < priority) {
+      TaskRef task = worker->recall_last();
+      if (!task) break;
+      recalled.push_back(std::move(task));
+    }
+    requeue({recalled.rbegin(), recalled.rend()});
+  }
+}
+
+void Pool::attempt_failed(const TaskRef& task, RetryOn kind, const std::exception_ptr& error) {
+  auto& remote = static_cast<RemoteTask&>(*task);
+  const Retry& retry = task->options().retry;
+  if (!remote.may_be_tried_again() || !includes(retry.on, kind) || takes_no_retries_ ||
+      (task->status() & Task::kStopRequested) != 0) {
+    remote.request = {};
+    task->fail(error);
+    return;
+  }
+  ++remote.attempts;
+  const std::chrono::nanoseconds backoff = backoff_before(retry, remote.attempts);
+  if (backoff.count() == 0) {
+    pending_.push_back(task);
+    return;
+  }
+  const TimePoint time = TimePoint::clock::now() + backoff;
+  delayed_.emplace_back(time, task);
+  wake_at(time);
 }
 
 bool Pool::place_somewhere(const TaskRef& task) {
@@ -107,7 +194,7 @@ bool Pool::place_somewhere(const TaskRef& task) {
   // least to do and may have more.
   std::uint32_t best = RemoteTask::kNowhere;
   for (std::uint32_t i = 0; i < workers_.size(); ++i) {
-    if (!workers_[i] || !workers_[i]->hungry()) continue;
+    if (!workers_[i] || !fits(*workers_[i], *task)) continue;
     if (best == RemoteTask::kNowhere || workers_[i]->in_flight() < workers_[best]->in_flight() ||
         (workers_[i]->in_flight() == workers_[best]->in_flight() &&
          last_active_[i] > last_active_[best]))
@@ -120,7 +207,9 @@ bool Pool::place_somewhere(const TaskRef& task) {
 
 bool Pool::try_place(WorkerProcess& worker, const TaskRef& task) {
   try {
-    return worker.place(task);
+    if (!worker.place(task)) return false;
+    if (task->has_options()) wake_at(worker.next_deadline(TimePoint::clock::now()));
+    return true;
   } catch (...) {
     task->fail(std::current_exception());
     return true;
@@ -135,11 +224,11 @@ TaskRef Pool::take_back(Task& task) {
     TaskRef kept(&task);
     return worker->recall(remote) ? kept : TaskRef();
   }
-  const auto queued = std::find_if(pending_.begin(), pending_.end(),
-                                   [&](const TaskRef& each) { return each.get() == &task; });
-  if (queued == pending_.end()) return {};
-  TaskRef kept = std::move(*queued);
-  pending_.erase(queued);
+  const auto delayed = std::find_if(delayed_.begin(), delayed_.end(),
+                                    [&](const auto& each) { return each.second.get() == &task; });
+  if (delayed == delayed_.end()) return pending_.take(task);
+  TaskRef kept = std::move(delayed->second);
+  delayed_.erase(delayed);
   return kept;
 }
 
@@ -157,6 +246,7 @@ bool Pool::cancel(Task& task) {
   auto& remote = static_cast<RemoteTask&>(task);
   if (WorkerProcess* worker = worker_of(remote); worker && !task.done()) {
     const TimePoint deadline = TimePoint::clock::now() + options_.grace;
+    task.add(Task::kStopRequested);
     worker->ask_to_end(remote, deadline);
     wake_at(deadline);
   }
@@ -268,11 +358,16 @@ void Pool::drain_and_feed() {
   }
   for (std::uint32_t i = 0; i < workers_.size(); ++i) {
     if (!workers_[i]) continue;
-    if (workers_[i]->drain() != 0) {
+    if (workers_[i]->drain(failed_) != 0) {
       deaths_without_work_ = 0;
       last_active_[i] = ++activity_;
     }
     feed(i);
+  }
+  if (!failed_.empty()) {
+    for (const WorkerProcess::Failed& each : std::exchange(failed_, {}))
+      attempt_failed(each.task, kind_of(each.error), each.error);
+    place_pending();
   }
   if (closed_ && idle()) quieter_.notify_all();
 }
@@ -280,7 +375,7 @@ void Pool::drain_and_feed() {
 void Pool::feed(std::uint32_t index) {
   WorkerProcess& worker = *workers_[index];
   if (worker.condemned()) return;
-  while (!pending_.empty() && worker.hungry()) {
+  while (!pending_.empty() && fits(worker, *pending_.front())) {
     if (!try_place(worker, pending_.front())) return;
     pending_.pop_front();
   }
@@ -306,11 +401,6 @@ bool Pool::steal_for(std::uint32_t index) {
   WorkerProcess& worker = *workers_[index];
   while (!pending_.empty() && try_place(worker, pending_.front())) pending_.pop_front();
   return !stolen.empty();
-}
-
-void Pool::requeue(std::vector<TaskRef> tasks) {
-  pending_.insert(pending_.begin(), std::make_move_iterator(tasks.begin()),
-                  std::make_move_iterator(tasks.end()));
 }
 
 /// See Note [Who looks].

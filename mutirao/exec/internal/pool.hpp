@@ -10,7 +10,9 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <sys/types.h>
@@ -19,6 +21,7 @@
 #include "mutirao/core/unique_fd.hpp"
 #include "mutirao/exec/internal/channel.hpp"
 #include "mutirao/exec/internal/core_words.hpp"
+#include "mutirao/exec/internal/pending_tasks.hpp"
 #include "mutirao/exec/internal/spawner.hpp"
 #include "mutirao/exec/internal/task.hpp"
 #include "mutirao/exec/internal/worker_process.hpp"
@@ -29,6 +32,7 @@ class Pool final : public Backend, public SpawnListener, public std::enable_shar
  public:
   struct Options {
     std::chrono::milliseconds grace{100};
+    std::string memory_group;  // the folder of a control group; empty: none
   };
   static std::shared_ptr<Pool> start_workers(std::size_t workers, const Options& options);
   Pool(std::size_t workers, const Options& options);
@@ -60,7 +64,14 @@ class Pool final : public Backend, public SpawnListener, public std::enable_shar
   void accept(const TaskRef& task);
   bool place_somewhere(const TaskRef& task);
   bool try_place(WorkerProcess& worker, const TaskRef& task);
-  void requeue(std::vector<TaskRef> tasks);
+  void requeue(std::vector<TaskRef> tasks) { pending_.put_back(std::move(tasks)); }
+  void check(const Task& task) const;
+  bool fits(const WorkerProcess& worker, const Task& task) const noexcept;
+  void place_pending();
+  /// Tasks of lower priority that have not begun make room.
+  void recall_below(int priority);
+  /// One attempt has failed: the task is tried again, or fails.
+  void attempt_failed(const TaskRef& task, RetryOn kind, const std::exception_ptr& error);
   bool anybody_works() const noexcept;
   void fail_all(const std::string& why, const std::string& hint);
   void drain_and_feed();
@@ -85,8 +96,10 @@ class Pool final : public Backend, public SpawnListener, public std::enable_shar
   void cancel_all_queued();
   void kill_running();
   bool idle() const noexcept;
-  /// The process must not go on: what waits behind its task runs elsewhere.
-  void condemn(WorkerProcess& worker);
+  std::exception_ptr why_it_ended(const WorkerProcess& dead, const WorkerProcess::Estate& estate,
+                                  const WorkerEnd& end, RetryOn& kind);
+  /// Ends a task that must not go on, with its process.
+  void give_up_on(WorkerProcess& worker, const WorkerProcess::Overdue& late);
   /// Sees to it that keep_time() is called at that moment.
   void wake_at(TimePoint time);
   /// Does what is due; the server calls it.
@@ -108,7 +121,12 @@ class Pool final : public Backend, public SpawnListener, public std::enable_shar
   std::vector<std::unique_ptr<WorkerProcess>> workers_;  // null: could not be started
   std::vector<std::uint64_t> last_active_;               // by worker; larger is later
   std::uint64_t activity_ = 0;
-  std::deque<TaskRef> pending_;
+  PendingTasks pending_;
+  std::vector<std::pair<TimePoint, TaskRef>> delayed_;  // wait for their next attempt
+  std::vector<WorkerProcess::Failed> failed_;
+  bool priorities_differ_ = false;
+  bool takes_no_retries_ = false;
+  std::uint64_t memory_kills_ = 0;    // of the kernel, as far as they are accounted for
   std::vector<RemoteTask*> waiting_;  // what threads sleep for; the leader's is among them
   std::deque<Task*> followers_;
   bool led_ = false;

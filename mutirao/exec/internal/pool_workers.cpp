@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "mutirao/core/error.hpp"
 #include "mutirao/exec/error.hpp"
 #include "mutirao/exec/internal/pool.hpp"
+#include "mutirao/exec/internal/symbols.hpp"
 
 namespace mutirao::exec::internal {
 namespace {
@@ -45,6 +47,10 @@ void Pool::hire(std::uint32_t index) {
   }
   try {
     auto worker = std::make_unique<WorkerProcess>(index, spawner.new_token(), *participant);
+    if (!options_.memory_group.empty()) {
+      worker->set_memory_group(std::make_unique<core::MemoryGroup>(
+          options_.memory_group, fmt::format("mutirao-{}-{}", owner_, worker->token())));
+    }
     spawner.spawn(worker->token(),
                   {.channel = worker->channel()->descriptor(),
                    .bell = bell_file_.get(),
@@ -58,10 +64,12 @@ void Pool::hire(std::uint32_t index) {
   }
 }
 
-void Pool::on_started(std::uint64_t token, pid_t, core::UniqueFd pidfd) {
+void Pool::on_started(std::uint64_t token, pid_t process, core::UniqueFd pidfd) {
   const std::lock_guard lock(mutex_);
-  if (const auto place = find(token); place != workers_.end())
-    (*place)->set_pidfd(std::move(pidfd));
+  const auto place = find(token);
+  if (place == workers_.end()) return;
+  (*place)->set_pidfd(process, std::move(pidfd));
+  feed(static_cast<std::uint32_t>(place - workers_.begin()));
 }
 
 void Pool::on_failed(std::uint64_t token, int error) {
@@ -88,24 +96,23 @@ void Pool::on_ended(std::uint64_t token, const WorkerEnd& end) {
   if (place == workers_.end()) return;
   const std::unique_ptr<WorkerProcess> dead = std::move(*place);
   core_words().sweep(dead->participant());
-  const pid_t process = dead->process();
   const std::size_t under_way = dead->in_flight();
   WorkerProcess::Estate estate = dead->settle();
-  const bool worked = estate.crashed || estate.not_started.size() < under_way;
+  const bool worked = dead->condemned() || estate.crashed || estate.not_started.size() < under_way;
   deaths_without_work_ = worked ? 0 : deaths_without_work_ + 1;
+  for (const WorkerProcess::Failed& each : estate.failed)
+    attempt_failed(each.task, RetryOn::kException, each.error);
   if (estate.crashed) {
-    estate.crashed->fail(std::make_exception_ptr(TaskCrashed({.task = estate.crashed->name(),
-                                                              .signal = end.signal,
-                                                              .exit_code = end.exit_code,
-                                                              .phase = estate.phase,
-                                                              .worker = process,
-                                                              .stderr_tail = end.stderr_tail})));
+    RetryOn kind = RetryOn::kCrash;
+    const std::exception_ptr error = why_it_ended(*dead, estate, end, kind);
+    attempt_failed(estate.crashed, kind, error);
   }
   requeue(std::move(estate.not_started));
   std::string why = fmt::format("workers end before they can run a task ({})",
                                 end.signal != 0 ? fmt::format("signal {}", end.signal)
                                                 : fmt::format("exit code {}", end.exit_code));
-  if ((!closed_ || !pending_.empty()) && deaths_without_work_ < kMostDeathsWithoutWork) {
+  if ((!closed_ || !pending_.empty() || !delayed_.empty()) &&
+      deaths_without_work_ < kMostDeathsWithoutWork) {
     try {
       hire(static_cast<std::uint32_t>(place - workers_.begin()));
     } catch (const core::Error& error) {
@@ -120,8 +127,41 @@ void Pool::on_ended(std::uint64_t token, const WorkerEnd& end) {
   bell_.wake_everybody();
 }
 
+std::exception_ptr Pool::why_it_ended(const WorkerProcess& dead,
+                                      const WorkerProcess::Estate& estate, const WorkerEnd& end,
+                                      RetryOn& kind) {
+  const TaskOptions& options = estate.crashed->options();
+  if (end.signal == SIGKILL) {
+    // Nobody here killed it: perhaps the kernel, which keeps count of what it kills for memory.
+    const std::uint64_t kills = core::kernel_memory_kills();
+    const bool limited = dead.killed_for_memory();
+    const bool memory_ran_out = std::exchange(memory_kills_, kills) < kills;
+    if (limited || memory_ran_out) {
+      kind = RetryOn::kMemory;
+      return std::make_exception_ptr(
+          MemoryLimitExceeded({.task = options.name,
+                               .limit_bytes = limited ? options.resources.memory_bytes : 0,
+                               .seen = MemoryLimitExceeded::Seen::kByKernel}));
+    }
+  }
+  TaskCrashed::Details details{.task = options.name,
+                               .signal = end.signal,
+                               .exit_code = end.exit_code,
+                               .phase = estate.phase,
+                               .worker = dead.process(),
+                               .stderr_tail = end.stderr_tail};
+  const CrashReport& report = dead.crash();
+  if (end.signal != 0 &&
+      report.signal.load(std::memory_order_acquire) == static_cast<std::uint32_t>(end.signal)) {
+    details.stack_overflow = report.stack_overflow != 0;
+    const std::size_t frames = std::min<std::size_t>(report.frame_count, CrashReport::kMostFrames);
+    details.backtrace = symbolize({report.frames, frames});
+  }
+  return std::make_exception_ptr(TaskCrashed(std::move(details)));
+}
+
 void Pool::fail_all(const std::string& why, const std::string& hint) {
-  for (const TaskRef& task : std::exchange(pending_, {}))
+  for (const TaskRef& task : pending_.take_all())
     task->fail(std::make_exception_ptr(WorkerInitFailed(why, hint)));
 }
 
@@ -137,37 +177,70 @@ void Pool::keep_time() {
   const TimePoint now = TimePoint::clock::now();
   if (wake_at_ > now) return;
   drain_and_feed();
+  wake_at_ = TimePoint::max();
   TimePoint next = TimePoint::max();
+  for (auto each = delayed_.begin(); each != delayed_.end();) {
+    if (each->first <= now) {
+      pending_.push_back(std::move(each->second));
+      each = delayed_.erase(each);
+    } else {
+      next = std::min(next, (each++)->first);
+    }
+  }
   for (const auto& worker : workers_) {
     if (!worker) continue;
-    if (const TaskRef late = worker->take_overdue(now)) {
-      condemn(*worker);
-      late->fail(
-          std::make_exception_ptr(Cancelled("the task was cancelled and its process killed")));
+    worker->kill_if_due(now);
+    if (worker->has_overdue(now)) {
+      // First what waits behind it is taken away: if the task ends in this moment, its worker must
+      // not begin another only to be killed with it.
+      std::vector<TaskRef> behind;
+      while (TaskRef task = worker->recall_last()) behind.push_back(std::move(task));
+      requeue({behind.rbegin(), behind.rend()});
+      worker->drain(failed_);
+      const WorkerProcess::Overdue late = worker->take_overdue(now);
+      if (late.task) give_up_on(*worker, late);
     }
-    next = std::min(next, worker->next_deadline());
+    next = std::min(next, worker->next_deadline(now));
   }
-  wake_at_ = next;
+  wake_at_ = std::min(wake_at_, next);
   drain_and_feed();
 }
 
-void Pool::condemn(WorkerProcess& worker) {
-  worker.kill();
-  std::vector<TaskRef> behind;
-  while (TaskRef task = worker.recall_last()) behind.push_back(std::move(task));
-  requeue({behind.rbegin(), behind.rend()});
+void Pool::give_up_on(WorkerProcess& worker, const WorkerProcess::Overdue& late) {
+  const TaskOptions& options = late.task->options();
+  switch (late.why) {
+    case WorkerProcess::Overdue::kCancelled:
+      worker.kill();
+      late.task->fail(
+          std::make_exception_ptr(Cancelled("the task was cancelled and its process killed")));
+      break;
+    case WorkerProcess::Overdue::kTimeout:
+      worker.terminate(TimePoint::clock::now() + options_.grace);
+      attempt_failed(late.task, RetryOn::kTimeout,
+                     std::make_exception_ptr(TaskTimeout(options.name, options.timeout)));
+      break;
+    case WorkerProcess::Overdue::kMemory:
+      worker.kill();
+      attempt_failed(late.task, RetryOn::kMemory,
+                     std::make_exception_ptr(
+                         MemoryLimitExceeded({.task = options.name,
+                                              .limit_bytes = options.resources.memory_bytes,
+                                              .used_bytes = late.used_bytes,
+                                              .seen = MemoryLimitExceeded::Seen::kByPolling})));
+      break;
+  }
 }
 
 bool Pool::idle() const noexcept {
-  return pending_.empty() && std::none_of(workers_.begin(), workers_.end(), [](const auto& worker) {
-           return worker && worker->in_flight() != 0;
-         });
+  return pending_.empty() && delayed_.empty() &&
+         std::none_of(workers_.begin(), workers_.end(),
+                      [](const auto& worker) { return worker && worker->in_flight() != 0; });
 }
 
 void Pool::cancel_all_queued() {
-  std::vector<TaskRef> cancelled(std::make_move_iterator(pending_.begin()),
-                                 std::make_move_iterator(pending_.end()));
-  pending_.clear();
+  takes_no_retries_ = true;
+  std::vector<TaskRef> cancelled = pending_.take_all();
+  for (auto& each : std::exchange(delayed_, {})) cancelled.push_back(std::move(each.second));
   for (const auto& worker : workers_) {
     while (TaskRef task = worker ? worker->recall_last() : TaskRef()) cancelled.push_back(task);
   }

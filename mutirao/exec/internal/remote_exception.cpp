@@ -40,10 +40,14 @@ struct Record {
   std::int32_t pid = 0;
   std::string text;  // task, category
   std::string tail;
+  std::uint64_t first_amount = 0;  // limit, nanoseconds
+  std::uint64_t second_amount = 0;
+  std::vector<std::string> lines;
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(rule, type, message, hint, code, number, extra, phase, pid, text, tail);
+    archive(rule, type, message, hint, code, number, extra, phase, pid, text, tail, first_amount,
+            second_amount, lines);
   }
 };
 
@@ -121,10 +125,39 @@ void save_crash(const std::exception& e, Record& r) {
   r.phase = static_cast<std::int32_t>(details.phase);
   r.pid = details.worker;
   r.tail = details.stderr_tail;
+  r.first_amount = details.stack_overflow ? 1 : 0;
+  r.lines = details.backtrace;
 }
 
 void raise_crash(const Record& r, bool nested) {
-  raise_as(TaskCrashed({r.text, r.number, r.extra, static_cast<TaskPhase>(r.phase), r.pid, r.tail}),
+  raise_as(TaskCrashed({r.text, r.number, r.extra, static_cast<TaskPhase>(r.phase), r.pid, r.tail,
+                        r.first_amount != 0, r.lines}),
+           nested);
+}
+
+void save_timeout(const std::exception& e, Record& r) {
+  save_error(e, r);
+  const auto& timeout = dynamic_cast<const TaskTimeout&>(e);
+  r.text = timeout.task();
+  r.first_amount = static_cast<std::uint64_t>(timeout.timeout().count());
+}
+
+void raise_timeout(const Record& r, bool nested) {
+  raise_as(TaskTimeout(r.text, std::chrono::nanoseconds(r.first_amount)), nested);
+}
+
+void save_memory_limit(const std::exception& e, Record& r) {
+  save_error(e, r);
+  const auto& details = dynamic_cast<const MemoryLimitExceeded&>(e).details();
+  r.text = details.task;
+  r.number = static_cast<std::int32_t>(details.seen);
+  r.first_amount = details.limit_bytes;
+  r.second_amount = details.used_bytes;
+}
+
+void raise_memory_limit(const Record& r, bool nested) {
+  raise_as(MemoryLimitExceeded({r.text, r.first_amount, r.second_amount,
+                                static_cast<MemoryLimitExceeded::Seen>(r.number)}),
            nested);
 }
 
@@ -166,6 +199,9 @@ const std::vector<Rule>& rules() {
           "exec.TaskError", &save_task_error,
           [](const Record& r, bool nested) { raise_as(TaskError(r.text, r.message), nested); }),
       rule_for<TaskCrashed>("exec.TaskCrashed", &save_crash, &raise_crash),
+      rule_for<TaskTimeout>("exec.TaskTimeout", &save_timeout, &raise_timeout),
+      rule_for<MemoryLimitExceeded>("exec.MemoryLimitExceeded", &save_memory_limit,
+                                    &raise_memory_limit),
       hinted_rule<WorkerInitFailed>("exec.WorkerInitFailed"),
       hinted_rule<NotSerializable>("exec.NotSerializable"),
       unhinted_rule<Cancelled>("exec.Cancelled"),

@@ -1,11 +1,16 @@
 #include "mutirao/exec/internal/task.hpp"
 
+#include <algorithm>
 #include <climits>
+#include <condition_variable>
+
+#include <fmt/format.h>
 
 #include "mutirao/core/error.hpp"
 #include "mutirao/core/futex.hpp"
 #include "mutirao/exec/error.hpp"
 #include "mutirao/exec/internal/call.hpp"
+#include "mutirao/exec/internal/timer.hpp"
 
 namespace mutirao::exec {
 namespace internal {
@@ -31,6 +36,8 @@ Progress Task::progress() { return backend_->progress(*this); }
 void Task::detach() {
   if (!done()) backend_->detach();
 }
+
+void Task::request_stop() { backend_->stop_sources().request(*this); }
 
 bool Task::cancel() { return backend_->cancel(*this); }
 
@@ -76,10 +83,44 @@ bool Task::claim() noexcept {
 }
 
 void Task::finish() noexcept {
-  if (status_.load(std::memory_order_relaxed) & kHasStopSource)
-    backend_->stop_sources().forget(*this);
   const std::uint32_t before = status_.fetch_or(kDone, std::memory_order_acq_rel);
   if (before & kHasWaiter) core::futex_wake(status_, INT_MAX, core::FutexScope::kProcess);
+}
+
+const TaskOptions& Task::options() const noexcept {
+  static const TaskOptions& defaults = *new TaskOptions;
+  return options_ ? *options_ : defaults;
+}
+
+bool Task::run_again(const std::exception_ptr& error, unsigned attempt) noexcept {
+  if (error && has_options() && !settled() && attempt < options().retry.attempts &&
+      includes(options().retry.on, RetryOn::kException) && !(status() & kStopRequested)) {
+    backend_->pause(*this, backoff_before(options().retry, attempt));
+    if (!(status() & kStopRequested)) return true;
+  }
+  if (status() & kHasStopSource) backend_->stop_sources().forget(*this);
+  // Its timeout may have been first.
+  if (has_options() && !settle()) return false;
+  error_ = error;
+  finish();
+  return false;
+}
+
+LocalTimeout::LocalTimeout(Task& task) {
+  const std::chrono::nanoseconds timeout = task.options().timeout;
+  if (timeout.count() == 0) return;
+  task.retain();
+  ticket_ = Timer::current().at(
+      later(TimePoint::clock::now(), timeout), [reference = TaskRef(&task), timeout] {
+        if (!reference->settle()) return;
+        // Whoever waits goes on first; what stop callbacks do may take long.
+        reference->fail(std::make_exception_ptr(TaskTimeout(reference->name(), timeout)));
+        reference->request_stop();
+      });
+}
+
+LocalTimeout::~LocalTimeout() {
+  if (ticket_ != 0) Timer::current().cancel(ticket_);
 }
 
 void Task::run() noexcept {
@@ -90,6 +131,32 @@ Progress Backend::progress(Task& task) {
   Progress progress;
   task.progress_cell().read(progress);
   return progress;
+}
+
+void Backend::pause(Task& task, std::chrono::nanoseconds time) {
+  std::mutex mutex;
+  std::condition_variable_any never;
+  std::unique_lock lock(mutex);
+  never.wait_for(lock, task.stop_token(), time, [] { return false; });
+}
+
+OptionsRef checked(TaskOptions options) {
+  const auto refuse = [&](const char* what) {
+    throw core::InvalidArgument(
+        fmt::format("the options of task '{}' cannot be: {}", options.name, what));
+  };
+  if (options.timeout.count() < 0) refuse("the timeout is negative");
+  if (options.retry.attempts == 0) refuse("a task has at least one attempt");
+  if (options.retry.backoff.count() < 0) refuse("the backoff is negative");
+  if (options.resources.cores == 0) refuse("a task needs at least one core");
+  return std::make_shared<const TaskOptions>(std::move(options));
+}
+
+std::chrono::nanoseconds backoff_before(const Retry& retry, unsigned failed) noexcept {
+  constexpr std::chrono::nanoseconds kLongest = std::chrono::hours(1);
+  const unsigned doublings = std::min(failed - 1, 20U);
+  return std::min<std::chrono::nanoseconds>(retry.backoff, kLongest / (1U << doublings)) *
+         (1U << doublings);
 }
 
 void throw_empty_future() {
@@ -147,6 +214,13 @@ void StopSources::forget(const Task& task) noexcept {
 
 void save_entry(core::OutputArchive& archive, const FunctionId& entry) {
   archive(entry.module, entry.offset);
+}
+
+void throw_not_repeatable(const std::string& task) {
+  throw core::InvalidArgument("task '" + task +
+                                  "' cannot be tried again: its function or an "
+                                  "argument cannot be copied",
+                              "give it one attempt, or arguments that can be copied");
 }
 
 void throw_not_serializable(const std::string& task) {

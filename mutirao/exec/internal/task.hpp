@@ -23,6 +23,7 @@
 #include "mutirao/core/archive.hpp"
 #include "mutirao/exec/cancellation.hpp"
 #include "mutirao/exec/internal/progress_cell.hpp"
+#include "mutirao/exec/task_options.hpp"
 
 namespace mutirao::exec::internal {
 
@@ -30,6 +31,11 @@ using TimePoint = std::chrono::steady_clock::time_point;
 
 class Backend;
 class RemoteTask;
+
+/// Null: the defaults, which most tasks have.
+using OptionsRef = std::shared_ptr<const TaskOptions>;
+/// Throws core::InvalidArgument for values that cannot be.
+OptionsRef checked(TaskOptions options);
 
 /// What a running task can ask of whoever runs it.
 class TaskContext {
@@ -50,11 +56,12 @@ class Task : public TaskContext {
     kHasWaiter = 4,
     kStopRequested = 8,
     kHasStopSource = 16,
+    kSettled = 32,
     kNudge = 0x100
   };
 
-  Task(std::shared_ptr<Backend> backend, std::string name, bool remote)
-      : backend_(std::move(backend)), name_(std::move(name)), remote_(remote) {}
+  Task(std::shared_ptr<Backend> backend, OptionsRef options, bool remote)
+      : backend_(std::move(backend)), options_(std::move(options)), remote_(remote) {}
   Task(const Task&) = delete;
   Task& operator=(const Task&) = delete;
 
@@ -68,6 +75,8 @@ class Task : public TaskContext {
   void detach();
   /// See Future::cancel.
   bool cancel();
+  /// Asks a local task that runs.
+  void request_stop();
 
   /// Sleeps until done or the deadline; used by backends that have nothing better to do.
   bool sleep_until(std::optional<TimePoint> deadline) noexcept;
@@ -90,10 +99,16 @@ class Task : public TaskContext {
     finish();
   }
 
+  /// Who may write the outcome: true for the first who asks. Only where several may want to.
+  bool settle() noexcept { return (add(kSettled) & kSettled) == 0; }
+  bool settled() const noexcept { return (status() & kSettled) != 0; }
+
   /// Runs the function here. Only local tasks.
   virtual void run() noexcept;
 
-  const std::string& name() const noexcept { return name_; }
+  const TaskOptions& options() const noexcept;
+  bool has_options() const noexcept { return options_ != nullptr; }
+  const std::string& name() const noexcept { return options().name; }
   bool remote() const noexcept { return remote_; }
   const std::exception_ptr& error() const noexcept { return error_; }
   ProgressCell& progress_cell() noexcept override { return progress_; }
@@ -108,14 +123,17 @@ class Task : public TaskContext {
 
  protected:
   virtual ~Task() = default;
-  void set_error(std::exception_ptr error) noexcept { error_ = std::move(error); }
+  /// How a local attempt ended (null: well): sees to a further one, for which it returns true, or
+  /// finishes the task.
+  bool run_again(const std::exception_ptr& error, unsigned attempt) noexcept;
+  Backend& backend() const noexcept { return *backend_; }
 
  private:
   std::atomic<std::uint32_t> references_{1};
   std::atomic<std::uint32_t> status_{0};
   std::atomic<pid_t> worker_pid_{0};
   const std::shared_ptr<Backend> backend_;
-  const std::string name_;
+  const OptionsRef options_;
   const bool remote_;
   std::exception_ptr error_;  // written before kDone, read after
   ProgressCell progress_;
@@ -186,6 +204,8 @@ class Backend {
   virtual bool wait(Task& task, std::optional<TimePoint> deadline) {
     return task.sleep_until(deadline);
   }
+  /// A task of this backend sleeps before its next attempt, or until it is asked to stop.
+  virtual void pause(Task& task, std::chrono::nanoseconds time);
   /// Looks whether results have arrived; never waits.
   virtual void poll() {}
   virtual Progress progress(Task& task);
@@ -205,8 +225,12 @@ class Backend {
 /// A task that is sent: its encoded call, then its encoded outcome.
 class RemoteTask final : public Task {
  public:
-  RemoteTask(std::shared_ptr<Backend> backend, std::string name)
-      : Task(std::move(backend), std::move(name), true) {}
+  RemoteTask(std::shared_ptr<Backend> backend, OptionsRef options)
+      : Task(std::move(backend), std::move(options), true) {}
+
+  bool may_be_tried_again() const noexcept {
+    return has_options() && attempts + 1 < options().retry.attempts;
+  }
 
   static constexpr std::uint32_t kNowhere = ~std::uint32_t{0};
 
@@ -215,6 +239,8 @@ class RemoteTask final : public Task {
   /// In whose ring the task is now, and its number there; guarded by the backend's mutex.
   std::uint32_t worker = kNowhere;
   std::uint64_t sequence = 0;
+  /// How many attempts have failed; guarded likewise.
+  unsigned attempts = 0;
 };
 
 /// A task that runs in this process: holds its value.
@@ -224,6 +250,26 @@ class LocalTask : public Task {
   using Task::Task;
   using Value = std::conditional_t<std::is_void_v<R>, std::monostate, R>;
   std::optional<Value> value;
+};
+
+/// `time` later, or never when that is beyond the clock.
+inline TimePoint later(TimePoint now, std::chrono::nanoseconds time) noexcept {
+  return time > TimePoint::max() - now ? TimePoint::max() : now + time;
+}
+
+/// How long to wait after so many failed attempts.
+std::chrono::nanoseconds backoff_before(const Retry& retry, unsigned failed) noexcept;
+
+/// From now until its end, sees to the timeout of a local task.
+class LocalTimeout {
+ public:
+  explicit LocalTimeout(Task& task);
+  ~LocalTimeout();
+  LocalTimeout(const LocalTimeout&) = delete;
+  LocalTimeout& operator=(const LocalTimeout&) = delete;
+
+ private:
+  std::uint64_t ticket_ = 0;
 };
 
 [[noreturn]] void throw_empty_future();

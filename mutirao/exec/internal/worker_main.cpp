@@ -10,6 +10,7 @@
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <stop_token>
 #include <thread>
@@ -24,10 +25,12 @@
 #include "mutirao/core/error.hpp"
 #include "mutirao/core/futex.hpp"
 #include "mutirao/core/mapping.hpp"
+#include "mutirao/core/memory_use.hpp"
 #include "mutirao/core/shared_memory.hpp"
 #include "mutirao/exec/error.hpp"
 #include "mutirao/exec/internal/call.hpp"
 #include "mutirao/exec/internal/channel.hpp"
+#include "mutirao/exec/internal/crash_handler.hpp"
 #include "mutirao/exec/internal/held_core.hpp"
 #include "mutirao/exec/internal/remote_exception.hpp"
 #include "mutirao/exec/internal/spawner.hpp"
@@ -116,6 +119,8 @@ class Worker final : public RemoteCall, private TaskContext {
         mail_(std::move(seed.socket)) {}
 
   [[noreturn]] void run() {
+    install_crash_handler(channel_.header().crash);
+    core::SharedMemory::count_in(&channel_.header().shared_bytes);
     channel_.header().ready.store(static_cast<std::uint32_t>(::getpid()),
                                   std::memory_order_release);
     for (std::uint64_t number = 0;; ++number) {
@@ -161,21 +166,26 @@ class Worker final : public RemoteCall, private TaskContext {
   }
 
   void serve(std::uint64_t number) {
-    // The core first: while it waits for one, the task can still be recalled.
-    if (!this_thread_holds_core()) {
-      if (const auto core =
-              core_words().take(this_participant(), CoreWords::Need::kTask, [] { return false; }))
-        adopt_core(*core);
-    }
     Slot& slot = channel_.slot(number);
-    slot_ = &slot;
-    number_ = number;
-    std::uint64_t word = state_word(number, SlotState::kQueued);
-    if (!slot.state.compare_exchange_strong(word, state_word(number, SlotState::kDecoding))) {
+    if (slot.state.load(std::memory_order_acquire) == state_word(number, SlotState::kRecalled)) {
+      slot_ = &slot;
+      number_ = number;
       publish();
       return;
     }
+    // The cores first: while it waits for them, the task can still be recalled.
+    take_cores(slot.cores);
+    slot_ = &slot;
+    number_ = number;
     const Clock::time_point start = Clock::now();
+    slot.began_at.store(start.time_since_epoch().count(), std::memory_order_relaxed);
+    std::uint64_t word = state_word(number, SlotState::kQueued);
+    if (!slot.state.compare_exchange_strong(word, state_word(number, SlotState::kDecoding))) {
+      give_back_reserved_cores();
+      publish();
+      return;
+    }
+    limit_memory(slot.memory_limit);
     reply_.bytes.clear();
     reply_.attachments.clear();
     slot.failed = 0;
@@ -190,6 +200,7 @@ class Worker final : public RemoteCall, private TaskContext {
         if (phase_ != SlotState::kRunning) error = not_serializable();
       }
     }
+    if (error && memory_limit_ != 0) error = explained(error);
     stop_listener_.forget();
     if (error) encode_failure(error);
     error = nullptr;
@@ -201,9 +212,45 @@ class Worker final : public RemoteCall, private TaskContext {
     slot.microseconds_16 = static_cast<std::uint32_t>(
         std::clamp<std::int64_t>(ticks, 1, std::numeric_limits<std::uint32_t>::max()));
     publish();
+    limit_memory(0);
+    give_back_reserved_cores();
     if (core_words().task_waits()) drop_core();
     if (reply_.bytes.capacity() > kKeptCapacity) reply_.bytes = {};
     reply_.attachments.clear();
+  }
+
+  void take_cores(std::uint32_t wanted) {
+    if (wanted <= 1) {
+      if (this_thread_holds_core()) return;
+      if (const auto core =
+              core_words().take(this_participant(), CoreWords::Need::kTask, [] { return false; }))
+        adopt_core(*core);
+      return;
+    }
+    drop_core();
+    std::vector<std::size_t> cores = core_words().take_many(this_participant(), wanted);
+    adopt_core(cores.back());
+    cores.pop_back();
+    reserve_cores(std::move(cores));
+  }
+
+  void limit_memory(std::uint64_t bytes) {
+    if (bytes == memory_limit_) return;
+    memory_limit_ = bytes;
+    core::allow_private_memory(bytes);
+    core::SharedMemory::allow(bytes != 0 ? bytes : std::numeric_limits<std::uint64_t>::max());
+  }
+
+  /// Under a memory limit, being refused memory means having reached it.
+  std::exception_ptr explained(const std::exception_ptr& error) const {
+    try {
+      std::rethrow_exception(error);
+    } catch (const std::bad_alloc&) {
+      return std::make_exception_ptr(MemoryLimitExceeded(
+          {.limit_bytes = memory_limit_, .seen = MemoryLimitExceeded::Seen::kByAllocation}));
+    } catch (...) {
+      return error;
+    }
   }
 
   void publish() {
@@ -331,6 +378,7 @@ class Worker final : public RemoteCall, private TaskContext {
   Slot* slot_ = nullptr;
   std::uint64_t number_ = 0;
   SlotState phase_ = SlotState::kDecoding;
+  std::uint64_t memory_limit_ = 0;
   core::InputArchive* input_ = nullptr;
   core::OutputArchive* output_ = nullptr;
 };

@@ -4,11 +4,13 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <limits>
 #include <span>
 #include <utility>
 
 #include "mutirao/core/error.hpp"
 #include "mutirao/core/futex.hpp"
+#include "mutirao/core/memory_use.hpp"
 #include "mutirao/core/process.hpp"
 #include "mutirao/exec/internal/call.hpp"
 #include "mutirao/exec/internal/remote_exception.hpp"
@@ -20,6 +22,22 @@ namespace {
 constexpr double kPrefetchTicks = 50 * 16;
 constexpr double kLongTaskTicks = 200 * 16;
 constexpr double kMostPrefetched = 63;
+// How often the memory of a task with a limit is looked at.
+constexpr auto kMemoryPoll = std::chrono::milliseconds(10);
+
+/// A worker does not know the name of what it runs.
+std::exception_ptr named(const std::exception_ptr& error, const TaskOptions& options) {
+  if (options.name.empty() || options.resources.memory_bytes == 0) return error;
+  try {
+    std::rethrow_exception(error);
+  } catch (const MemoryLimitExceeded& exceeded) {
+    MemoryLimitExceeded::Details details = exceeded.details();
+    if (details.task.empty()) details.task = options.name;
+    return std::make_exception_ptr(MemoryLimitExceeded(std::move(details)));
+  } catch (...) {
+    return error;
+  }
+}
 
 }  // namespace
 
@@ -80,7 +98,16 @@ bool WorkerProcess::place(const TaskRef& reference) {
   }
   slot.request_bytes = request.bytes.size();
   slot.request_attachments = static_cast<std::uint32_t>(count);
+  slot.memory_limit = task.options().resources.memory_bytes;
+  slot.cores = static_cast<std::uint32_t>(task.options().resources.cores);
   slot.progress.clear();
+  const Resources& resources = task.options().resources;
+  exclusive_ = resources.cores > 1 || resources.memory_bytes != 0;
+  try {
+    if (memory_group_) memory_group_->limit(resources.memory_bytes);
+  } catch (const core::Error&) {
+    memory_group_.reset();
+  }
   entry.task = reference;
   entry.request_end = request_arena_.end();
   task.worker = index_;
@@ -102,6 +129,14 @@ TaskRef WorkerProcess::recall_last() {
   return {};
 }
 
+int WorkerProcess::last_priority() const noexcept {
+  for (std::uint64_t number = tail_; number-- > head_;) {
+    const InFlight& entry = tasks_[number % Channel::kSlots];
+    if (entry.task) return entry.task->options().priority;
+  }
+  return std::numeric_limits<int>::max();
+}
+
 bool WorkerProcess::recall(RemoteTask& task) {
   std::uint64_t word = state_word(task.sequence, SlotState::kQueued);
   if (!channel_->slot(task.sequence)
@@ -120,6 +155,8 @@ bool WorkerProcess::started(std::uint64_t number) const noexcept {
 }
 
 TaskRef WorkerProcess::take(std::uint64_t number) noexcept {
+  // Until its process is gone it keeps what it had.
+  kept_cores_ = booked_cores();
   TaskRef reference = std::move(tasks_[number % Channel::kSlots].task);
   auto& task = static_cast<RemoteTask&>(*reference);
   task.worker = RemoteTask::kNowhere;
@@ -143,30 +180,104 @@ void WorkerProcess::ask_to_end(RemoteTask& task, TimePoint deadline) noexcept {
   core::futex_wake(channel_->header().stop_task, 1, core::FutexScope::kShared);
 }
 
-TimePoint WorkerProcess::next_deadline() const noexcept {
-  TimePoint next = TimePoint::max();
+// Note [When a deadline is looked at]
+// A timeout counts from the moment the worker begins the task, which the worker writes into the
+// slot without telling anybody. A task not begun by now cannot be overdue before now + timeout, so
+// looking then at the latest is always in time; by then the slot says when it began.
+TimePoint WorkerProcess::deadline_of(std::uint64_t number, TimePoint now) const noexcept {
+  const InFlight& entry = tasks_[number % Channel::kSlots];
+  const std::chrono::nanoseconds timeout = entry.task->options().timeout;
+  if (timeout.count() == 0) return entry.end_at;
+  const TimePoint begin =
+      started(number) ? TimePoint(TimePoint::duration(
+                            channel_->slot(number).began_at.load(std::memory_order_relaxed)))
+                      : now;
+  return std::min(entry.end_at, later(begin, timeout));
+}
+
+TimePoint WorkerProcess::next_deadline(TimePoint now) const noexcept {
+  TimePoint next = kill_at_;
   for (std::uint64_t number = head_; number < tail_; ++number) {
     const InFlight& entry = tasks_[number % Channel::kSlots];
-    if (entry.task) next = std::min(next, entry.end_at);
+    if (!entry.task || !entry.task->has_options()) {
+      if (entry.task) next = std::min(next, entry.end_at);
+      continue;
+    }
+    next = std::min(next, deadline_of(number, now));
+    if (entry.task->options().resources.memory_bytes != 0 && !memory_group_)
+      next = std::min(next, now + kMemoryPoll);
   }
   return next;
 }
 
-TaskRef WorkerProcess::take_overdue(TimePoint now) {
+bool WorkerProcess::has_overdue(TimePoint now) const noexcept {
   for (std::uint64_t number = head_; number < tail_; ++number) {
     const InFlight& entry = tasks_[number % Channel::kSlots];
-    if (entry.task && entry.end_at <= now) return take(number);
+    if (!entry.task) continue;
+    if (entry.end_at <= now) return true;
+    if (!entry.task->has_options()) continue;
+    if (deadline_of(number, now) <= now) return true;
+    const std::uint64_t limit = entry.task->options().resources.memory_bytes;
+    // In a control group the kernel sees to it.
+    if (limit != 0 && !memory_group_ && started(number) && memory_in_use() > limit) return true;
+  }
+  return false;
+}
+
+WorkerProcess::Overdue WorkerProcess::take_overdue(TimePoint now) {
+  for (std::uint64_t number = head_; number < tail_; ++number) {
+    const InFlight& entry = tasks_[number % Channel::kSlots];
+    if (!entry.task) continue;
+    if (entry.end_at <= now) return {take(number), Overdue::kCancelled, 0};
+    if (!entry.task->has_options()) continue;
+    if (deadline_of(number, now) <= now) return {take(number), Overdue::kTimeout, 0};
+    const std::uint64_t limit = entry.task->options().resources.memory_bytes;
+    // In a control group the kernel sees to it.
+    if (limit == 0 || memory_group_ || !started(number)) continue;
+    const std::uint64_t used = memory_in_use();
+    if (used > limit) return {take(number), Overdue::kMemory, used};
   }
   return {};
 }
 
+std::uint64_t WorkerProcess::memory_in_use() const noexcept {
+  return core::private_memory_of(process()) +
+         channel_->header().shared_bytes.load(std::memory_order_relaxed);
+}
+
+std::size_t WorkerProcess::booked_cores() const noexcept {
+  std::size_t most = in_flight() != 0 ? 1 : 0;
+  for (std::uint64_t number = head_; number < tail_; ++number) {
+    const InFlight& entry = tasks_[number % Channel::kSlots];
+    if (entry.task) most = std::max(most, entry.task->options().resources.cores);
+  }
+  return std::max(most, kept_cores_);
+}
+
 void WorkerProcess::kill() noexcept {
   condemned_ = true;
+  kill_at_ = TimePoint::max();
   if (pidfd_) core::send_signal(pidfd_, SIGKILL);
 }
 
-void WorkerProcess::set_pidfd(core::UniqueFd pidfd) noexcept {
+void WorkerProcess::terminate(TimePoint kill_at) noexcept {
+  condemned_ = true;
+  kill_at_ = kill_at;
+  if (pidfd_) core::send_signal(pidfd_, SIGTERM);
+}
+
+void WorkerProcess::kill_if_due(TimePoint now) noexcept {
+  if (kill_at_ <= now) kill();
+}
+
+void WorkerProcess::set_pidfd(pid_t process, core::UniqueFd pidfd) noexcept {
   pidfd_ = std::move(pidfd);
+  try {
+    if (memory_group_) memory_group_->add(process);
+  } catch (const core::Error&) {
+    // Its memory is still looked at from time to time.
+    memory_group_.reset();
+  }
   if (condemned_) kill();
 }
 
@@ -175,7 +286,7 @@ bool WorkerProcess::something_done() const noexcept {
                                state_word(head_, SlotState::kDone);
 }
 
-std::size_t WorkerProcess::drain() {
+std::size_t WorkerProcess::drain(std::vector<Failed>& failed) {
   std::size_t finished = 0;
   const std::uint64_t before = head_;
   bool files = false;
@@ -195,20 +306,29 @@ std::size_t WorkerProcess::drain() {
     if (slot.progress.read(progress)) task.progress_cell().write(progress);
     task.set_worker_pid(process());
     task.worker = RemoteTask::kNowhere;
-    task.request = {};
+    std::exception_ptr error;
     try {
       if (collect(slot, task)) {
         core::InputArchive archive(task.reply.bytes, task.reply.attachments);
-        task.fail(load_exception(archive));
-      } else {
-        task.finish();
+        error = named(load_exception(archive), task.options());
       }
     } catch (...) {
-      task.fail(std::current_exception());
+      error = std::current_exception();
+    }
+    if (error && task.may_be_tried_again()) {
+      task.reply = {};
+      failed.push_back({done.task, error});
+    } else {
+      task.request = {};
+      if (error)
+        task.fail(error);
+      else
+        task.finish();
     }
     channel_->header().replies_released.store(slot.reply_arena_end, std::memory_order_release);
     ++finished;
   }
+  if (head_ == tail_) exclusive_ = false;
   if (files && head_ != before) drop_released_memory();
   return finished;
 }
@@ -329,8 +449,8 @@ void WorkerProcess::ask_to_stop() noexcept {
 }
 
 WorkerProcess::Estate WorkerProcess::settle() {
-  drain();
   Estate estate;
+  drain(estate.failed);
   for (std::uint64_t number = head_; number < tail_; ++number) {
     InFlight& entry = tasks_[number % Channel::kSlots];
     if (!entry.task) continue;

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <memory>
 #include <unordered_map>
 #include <vector>
@@ -12,6 +13,7 @@
 #include <sys/types.h>
 
 #include "mutirao/core/local_socket.hpp"
+#include "mutirao/core/memory_use.hpp"
 #include "mutirao/core/shared_memory.hpp"
 #include "mutirao/core/unique_fd.hpp"
 #include "mutirao/exec/error.hpp"
@@ -24,11 +26,17 @@ namespace mutirao::exec::internal {
 /// Not thread-safe: guarded by the pool's mutex, except for what channel() gives.
 class WorkerProcess {
  public:
+  /// A task that failed but may be tried again.
+  struct Failed {
+    TaskRef task;
+    std::exception_ptr error;
+  };
   /// What a dead worker leaves behind.
   struct Estate {
     TaskRef crashed;  ///< the task that had started, if one had
     TaskPhase phase = TaskPhase::kRunning;
     std::vector<TaskRef> not_started;
+    std::vector<Failed> failed;
   };
 
   /// `index`: its place in the pool, written into the tasks that it gets. Throws IoError.
@@ -39,7 +47,14 @@ class WorkerProcess {
   CoreWords::Participant participant() const noexcept { return participant_; }
   /// The end of the socket that the worker gets; closed here once it was handed over.
   core::LocalSocket& worker_socket() noexcept { return worker_socket_; }
-  void set_pidfd(core::UniqueFd pidfd) noexcept;
+  void set_pidfd(pid_t process, core::UniqueFd pidfd) noexcept;
+  /// In which its process is put once that is known; before the process is asked for.
+  void set_memory_group(std::unique_ptr<core::MemoryGroup> group) noexcept {
+    memory_group_ = std::move(group);
+  }
+  bool killed_for_memory() const { return memory_group_ && memory_group_->kills() > 0; }
+  /// What the process wrote before a signal ended it; signal 0 when it wrote nothing.
+  const CrashReport& crash() const noexcept { return channel_->header().crash; }
   /// 0 until the worker has begun to look for tasks.
   pid_t process() const noexcept {
     return static_cast<pid_t>(channel_->header().ready.load(std::memory_order_acquire));
@@ -47,7 +62,7 @@ class WorkerProcess {
 
   std::size_t in_flight() const noexcept { return static_cast<std::size_t>(tail_ - head_); }
   /// Whether it should get a further task now.
-  bool hungry() const noexcept { return !condemned_ && in_flight() < appetite(); }
+  bool hungry() const noexcept { return !condemned_ && !exclusive_ && in_flight() < appetite(); }
   /// Whether its tasks are so short that a result is worth looking for without sleeping.
   bool quick() const noexcept { return ticks_per_task_ < 100 * 16; }
 
@@ -57,21 +72,42 @@ class WorkerProcess {
   /// Takes the last task back that has not started.
   TaskRef recall_last();
   bool recall(RemoteTask& task);
+  /// Of the last task; the highest there is when there is none.
+  int last_priority() const noexcept;
   /// Asks the task, if it is the one that runs, to end; at `deadline` it should be killed.
   void ask_to_end(RemoteTask& task, TimePoint deadline) noexcept;
-  /// The tasks whose deadline has come, taken out of the ring; their process must not go on.
-  TaskRef take_overdue(TimePoint now);
+  /// A task that must not go on.
+  struct Overdue {
+    enum Why { kCancelled, kTimeout, kMemory };
+    TaskRef task;
+    Why why = kCancelled;
+    std::uint64_t used_bytes = 0;
+  };
+  bool has_overdue(TimePoint now) const noexcept;
+  /// The first task that is past its time or its memory, taken out of the ring.
+  Overdue take_overdue(TimePoint now);
   /// The task that has started and is not done, taken out of the ring.
   TaskRef take_running();
   /// The next moment at which take_overdue() may find something.
-  TimePoint next_deadline() const noexcept;
+  TimePoint next_deadline(TimePoint now) const noexcept;
+  /// Whether a task that wants to be alone in its worker may come now.
+  bool takes_exclusive() const noexcept {
+    return !condemned_ && in_flight() == 0 && (!memory_group_ || pidfd_);
+  }
+  /// How many cores the tasks in it hold or wait for.
+  std::size_t booked_cores() const noexcept;
 
   /// From now on it gets no more tasks, and its process is killed as soon as it is known.
   void kill() noexcept;
+  /// The same with SIGTERM first and SIGKILL at that moment.
+  void terminate(TimePoint kill_at) noexcept;
+  /// Kills a process whose moment has come.
+  void kill_if_due(TimePoint now) noexcept;
   bool condemned() const noexcept { return condemned_; }
 
-  /// Finishes every task whose result has arrived. Returns how many.
-  std::size_t drain();
+  /// Finishes every task whose result has arrived; what may be tried again goes to `failed`
+  /// instead. Returns how many.
+  std::size_t drain(std::vector<Failed>& failed);
   /// Whether drain() would find something. Any thread may ask.
   bool something_done() const noexcept;
 
@@ -114,6 +150,8 @@ class WorkerProcess {
   bool send_mail(const Mail& mail, int fd);
   bool started(std::uint64_t number) const noexcept;
   TaskRef take(std::uint64_t number) noexcept;
+  TimePoint deadline_of(std::uint64_t number, TimePoint now) const noexcept;
+  std::uint64_t memory_in_use() const noexcept;
   bool collect(const Slot& slot, RemoteTask& task);
   std::shared_ptr<core::SharedMemory> receive_memory(std::uint64_t task);
 
@@ -124,7 +162,11 @@ class WorkerProcess {
   core::LocalSocket socket_;
   core::LocalSocket worker_socket_;
   core::UniqueFd pidfd_;
+  std::unique_ptr<core::MemoryGroup> memory_group_;
+  bool exclusive_ = false;  // the task in it wants to be alone
   bool condemned_ = false;
+  std::size_t kept_cores_ = 0;  // of a task that was taken out of the ring while it ran
+  TimePoint kill_at_ = TimePoint::max();
 
   std::uint64_t head_ = 0;  // tasks [head_, tail_) are in the ring
   std::uint64_t tail_ = 0;

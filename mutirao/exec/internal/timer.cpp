@@ -1,0 +1,76 @@
+#include "mutirao/exec/internal/timer.hpp"
+
+#include <csignal>
+#include <thread>
+#include <utility>
+
+#include <pthread.h>
+
+namespace mutirao::exec::internal {
+
+Timer& Timer::current() {
+  static Timer& timer = *new Timer;
+  return timer;
+}
+
+std::uint64_t Timer::at(TimePoint time, Action action) {
+  const std::lock_guard lock(mutex_);
+  if (!started_) {
+    // Signals are for the program's own threads.
+    sigset_t all;
+    sigset_t before;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    try {
+      std::thread([this] { run(); }).detach();
+    } catch (...) {
+      ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+      throw;
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    started_ = true;
+  }
+  const std::uint64_t ticket = ++last_ticket_;
+  const auto place = actions_.emplace(std::pair(time, ticket), std::move(action)).first;
+  times_.emplace(ticket, time);
+  if (place == actions_.begin()) changed_.notify_one();
+  return ticket;
+}
+
+void Timer::cancel(std::uint64_t ticket) noexcept {
+  // What the action holds is let go of without the lock.
+  Action action;
+  const std::lock_guard lock(mutex_);
+  const auto time = times_.find(ticket);
+  if (time == times_.end()) return;
+  const auto place = actions_.find({time->second, ticket});
+  action = std::move(place->second);
+  actions_.erase(place);
+  times_.erase(time);
+}
+
+void Timer::run() {
+  ::pthread_setname_np(::pthread_self(), "mutirao-timer");
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (actions_.empty()) {
+      changed_.wait(lock);
+      continue;
+    }
+    const auto first = actions_.begin();
+    const TimePoint time = first->first.first;
+    if (time > TimePoint::clock::now()) {
+      changed_.wait_until(lock, time);
+      continue;
+    }
+    Action action = std::move(first->second);
+    times_.erase(first->first.second);
+    actions_.erase(first);
+    lock.unlock();
+    action();
+    action = nullptr;
+    lock.lock();
+  }
+}
+
+}  // namespace mutirao::exec::internal

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <unordered_map>
+
+#include "mutirao/exec/internal/task.hpp"
+
+namespace mutirao::exec::internal {
+
+/// Calls functions at their time, on one thread per process that starts with the first of them.
+/// Also that thread on which what follows the end of a task happens, when the thread that saw the
+/// end must not do it.
+class Timer {
+ public:
+  using Action = std::function<void()>;
+
+  /// Lives as long as the program: its thread is never joined.
+  static Timer& current();
+
+  /// Returns a ticket, never 0. Actions are short and do not throw.
+  std::uint64_t at(TimePoint time, Action action);
+  /// Calls it soon, after those that were posted before.
+  void post(Action action) { at(TimePoint::min(), std::move(action)); }
+  /// The action is not called any more, unless it is just being called.
+  void cancel(std::uint64_t ticket) noexcept;
+
+ private:
+  [[noreturn]] void run();
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool started_ = false;
+  std::uint64_t last_ticket_ = 0;
+  std::map<std::pair<TimePoint, std::uint64_t>, Action> actions_;
+  std::unordered_map<std::uint64_t, TimePoint> times_;
+};
+
+}  // namespace mutirao::exec::internal
