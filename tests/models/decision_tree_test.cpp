@@ -78,6 +78,19 @@ TEST(DecisionTree, RemembersEveryRowThatItCanTellApart) {
   EXPECT_EQ(tree.nodes().leaves(0), 3000u);
 }
 
+TEST(DecisionTree, RemembersEveryRowBelowWhereFeaturesStopVarying) {
+  test::Problem problem = test::friedman(20000, 5, 3);
+  for (double& value : problem.x.writable_column(0)) value = value > 0.0 ? 1.0 : 0.0;
+  for (double& value : problem.x.writable_column(1)) value = std::floor(2.0 * value);
+  for (double& value : problem.x.writable_column(3)) value = value > 1.0 ? kMissing : 0.0;
+  for (const std::size_t max_features : {5, 2}) {
+    DecisionTreeRegressor tree(
+        {.max_features = MaxFeatures::of(static_cast<std::int64_t>(max_features))});
+    tree.fit(problem.x, problem.y);
+    EXPECT_EQ(tree.predict(problem.x), problem.y);
+  }
+}
+
 TEST(DecisionTree, OfRowsThatCannotBeToldApartIsTheirMean) {
   data::Matrix x(4, 2);
   DecisionTreeRegressor tree;

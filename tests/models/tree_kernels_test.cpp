@@ -117,25 +117,119 @@ TEST(TreeKernels, FindTheBestCut) {
   compare_best_cut<WideEntry>();
 }
 
+/// As many lists as there are features, over the rows of one node.
+template <class Entry>
+struct Lists {
+  std::vector<std::vector<Entry>> entries;
+  List<Entry> first;
+};
+
+template <class Entry>
+Lists<Entry> random_lists(std::size_t n_lists, std::size_t n, bool plain,
+                          core::RandomStream& stream) {
+  Lists<Entry> lists{.entries = {}, .first = random_list<Entry>(n, plain, stream)};
+  std::vector<Entry> rows;
+  for (const Entry entry : lists.first.entries) rows.push_back(static_cast<Entry>(row_of(entry)));
+  for (std::size_t l = 0; l < n_lists; ++l) {
+    for (std::size_t i = rows.size(); i-- > 1;) std::swap(rows[i], rows[stream.below(i + 1)]);
+    const std::uint64_t ties = 1 + stream.below(4);
+    std::vector<Entry> entries;
+    Entry rank = 0;
+    for (const Entry row : rows) {
+      if (!entries.empty() && stream.below(ties) == 0) ++rank;
+      entries.push_back(static_cast<Entry>(rank << kRankShift<Entry> | row));
+    }
+    lists.entries.push_back(std::move(entries));
+  }
+  return lists;
+}
+
+template <class Entry>
+void compare_best_cuts() {
+  core::RandomStream stream({sizeof(Entry), 3});
+  for (int round = 0; round < 2000; ++round) {
+    const std::size_t n = 1 + stream.below(round % 10 == 0 ? 500 : 24);
+    const std::size_t n_lists = 1 + stream.below(20);
+    Lists<Entry> lists = random_lists<Entry>(n_lists, n, stream.below(2) == 0, stream);
+    const Sums total = lists.first.total;
+    const CutLimits limits{.min_rows = 1 + stream.below(4),
+                           .min_weight = static_cast<double>(stream.below(3))};
+    std::vector<Entry*> begin;
+    for (auto& entries : lists.entries) {
+      entries.resize(n + kReadBeyond);
+      begin.push_back(entries.data());
+    }
+    std::vector<Cut> first;
+    for (const core::InstructionSet set : instruction_sets()) {
+      std::vector<Cut> cuts(n_lists);
+      tree_kernels<Entry>(set).best_cuts(begin.data(), n_lists, n, lists.first.sums.data(), total,
+                                         limits, cuts.data());
+      for (std::size_t l = 0; l < n_lists; ++l) {
+        const List<Entry> list{
+            .entries = {begin[l], begin[l] + n}, .sums = lists.first.sums, .total = total};
+        const std::vector<double> expected = scores(list, total, {}, 0, limits);
+        const double best = *std::max_element(expected.begin(), expected.end());
+        const Cut& cut = cuts[l];
+        if (cut.left == 0) {
+          // Only a cut that gains nothing may be taken for none.
+          EXPECT_LT(best, 1e-9) << n;
+        } else {
+          EXPECT_NEAR(cut.score, best, 1e-9 * (1.0 + best)) << n;
+          EXPECT_NEAR(expected[cut.left], best, 1e-9 * (1.0 + best)) << n;
+          Sums left;
+          for (std::size_t i = 0; i < cut.left; ++i) {
+            left.wy += list.sums[row_of(list.entries[i])].wy;
+            left.w += list.sums[row_of(list.entries[i])].w;
+          }
+          EXPECT_EQ(cut.left_total.wy, left.wy);
+          EXPECT_EQ(cut.left_total.w, left.w);
+        }
+        // The same bytes on all of them, and beside whatever lists.
+        if (set == core::InstructionSet::kBaseline) continue;
+        EXPECT_EQ(cut.score, first[l].score) << name_of(set);
+        EXPECT_EQ(cut.left, first[l].left) << name_of(set);
+      }
+      if (set == core::InstructionSet::kBaseline) first = cuts;
+      Cut alone;
+      tree_kernels<Entry>(set).best_cuts(&begin[n_lists - 1], 1, n, lists.first.sums.data(), total,
+                                         limits, &alone);
+      EXPECT_EQ(alone.score, cuts.back().score) << name_of(set);
+      EXPECT_EQ(alone.left, cuts.back().left) << name_of(set);
+    }
+  }
+}
+
+TEST(TreeKernels, FindTheBestCutsOfSeveralListsAtOnce) {
+  compare_best_cuts<NarrowEntry>();
+  compare_best_cuts<WideEntry>();
+}
+
 template <class Entry>
 void compare_partition() {
   core::RandomStream stream({sizeof(Entry), 2});
   for (int round = 0; round < 2000; ++round) {
     const std::size_t n = 1 + stream.below(round % 10 == 0 ? 500 : 40);
-    const List<Entry> list = random_list<Entry>(n, true, stream);
-    std::vector<std::uint8_t> left(n + 7 + 64);
+    const std::size_t n_lists = 1 + stream.below(5);
+    const Lists<Entry> lists = random_lists<Entry>(n_lists, n, true, stream);
+    std::vector<std::uint8_t> left(n + 7);
     for (std::uint8_t& side : left) side = static_cast<std::uint8_t>(stream.below(2));
-    std::vector<Entry> expected = list.entries;
-    std::stable_partition(expected.begin(), expected.end(),
-                          [&](Entry entry) { return left[row_of(entry)] != 0; });
     for (const core::InstructionSet set : instruction_sets()) {
-      // What lies behind the list is another node's.
-      std::vector<Entry> seen = list.entries;
-      seen.insert(seen.end(), 20, Entry{12345});
-      std::vector<Entry> room(n + 16);
-      tree_kernels<Entry>(set).partition(seen.data(), n, left.data(), room.data());
-      ASSERT_TRUE(std::equal(expected.begin(), expected.end(), seen.begin())) << name_of(set);
-      ASSERT_EQ(std::count(seen.begin() + static_cast<std::ptrdiff_t>(n), seen.end(), 12345), 20);
+      // What lies behind a list is another node's.
+      std::vector<std::vector<Entry>> seen = lists.entries;
+      std::vector<Entry*> begin;
+      for (auto& entries : seen) {
+        entries.insert(entries.end(), 20, Entry{12345});
+        begin.push_back(entries.data());
+      }
+      std::vector<Entry> room(n);
+      tree_kernels<Entry>(set).partition(begin.data(), n_lists, n, left.data(), room.data());
+      for (std::size_t l = 0; l < n_lists; ++l) {
+        std::vector<Entry> expected = lists.entries[l];
+        std::stable_partition(expected.begin(), expected.end(),
+                              [&](Entry entry) { return left[row_of(entry)] != 0; });
+        expected.insert(expected.end(), 20, Entry{12345});
+        ASSERT_EQ(seen[l], expected) << name_of(set);
+      }
     }
   }
 }

@@ -9,9 +9,14 @@
 
 namespace mutirao::models::internal {
 
+/// GrownNode::above where it is no row.
+inline constexpr std::uint32_t kMissingAbove = 0xffffffffU;
+
 struct GrownNode {
   double value = 0.0;  ///< mean target of its rows
   double gain = 0.0;   ///< fall of the sum of squares by its split; of a leaf: its sum of squares
+  std::uint32_t below = 0;  ///< the rows of x between whose values it splits
+  std::uint32_t above = 0;  ///< kMissingAbove: between the present and the missing
   float threshold = 0.0F;
   std::uint32_t feature = 0;
   std::uint32_t left = 0;  ///< 0: a leaf. Children come after their parent.

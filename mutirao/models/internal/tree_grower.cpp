@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -23,8 +24,6 @@ constexpr std::size_t kTileRows = 512;
 constexpr std::size_t kTiles = 32;
 /// Scores that differ by less, relatively, are equal: the same rows, added in another order.
 constexpr double kEqual = 1e-12;
-/// Entries that a partition may write beyond the last.
-constexpr std::size_t kRoomBeyond = 16;
 constexpr std::size_t kNarrowRows = kMissingRank<NarrowEntry>;
 
 /// Random numbers of one node, keyed by the path to it, so that they do not depend on the order in
@@ -67,6 +66,7 @@ struct Split {
   std::size_t feature = 0;
   std::size_t left = 0;  // rows of the list's front; 0: no split
   bool missing_left = false;
+  Sums left_total;
 };
 
 struct Growth {
@@ -98,7 +98,7 @@ class Grower {
   /// `frontier`.
   void grow(const OpenNode& root, std::size_t cut, std::vector<OpenNode>& frontier) {
     std::vector<OpenNode> open;
-    if (!divisible(root) || pure(root)) {
+    if (!divisible(root) || pure(tile_.list(0) + root.first, root.rows())) {
       make_leaf(root.node, tile_.list(0) + root.first, root.rows());
     } else {
       open.push_back(root);
@@ -138,7 +138,7 @@ class Grower {
       const Split split = best_split(node);
       if (worth(split, node)) candidates.push({node, split, split.score / node.total.w});
     };
-    if (divisible(root) && !pure(root)) {
+    if (divisible(root) && !pure(tile_.list(0) + root.first, root.rows())) {
       consider(root);
     } else {
       make_leaf(root.node, tile_.list(0) + root.first, root.rows());
@@ -164,9 +164,8 @@ class Grower {
            node.depth < limits.max_depth && node.total.w >= 2 * growth_.min_weight;
   }
 
-  bool pure(const OpenNode& node) const noexcept {
-    const Entry* entries = tile_.list(0) + node.first;
-    for (std::size_t i = 1; i < node.rows(); ++i) {
+  bool pure(const Entry* entries, std::size_t n) const noexcept {
+    for (std::size_t i = 1; i < n; ++i) {
       if (tile_.y[row_of(entries[i])] != tile_.y[row_of(entries[0])]) return false;
     }
     return true;
@@ -208,42 +207,58 @@ class Grower {
       std::swap(draw_order_[drawn], draw_order_[swaps_[drawn]]);
   }
 
-  Split search(std::size_t feature, const OpenNode& node, double floor) const {
+  /// The better of the cut that was found with missing values on the right, if there are any, and
+  /// the best with them on the left.
+  Split with_missing(std::size_t feature, const OpenNode& node, const Cut& right) const {
+    Split split{.score = right.score,
+                .feature = feature,
+                .left = right.left,
+                .left_total = right.left_total};
     const Entry* entries = tile_.list(feature) + node.first;
     const std::size_t n = node.rows();
-    Split split{.score = floor, .feature = feature};
-    Cut cut =
-        kernels_.best_cut(entries, n, tile_.sums.data(), node.total, {}, 0, cut_limits_, floor);
-    if (cut.left != 0) split = {.score = cut.score, .feature = feature, .left = cut.left};
     if (rank_of(entries[n - 1]) != kMissingRank<Entry>) return split;
     const std::size_t present = present_rows(entries, n);
     const Sums missing = sum(entries + present, n - present);
-    cut = kernels_.best_cut(entries, present, tile_.sums.data(), node.total, missing, n - present,
-                            cut_limits_, split.score);
-    if (cut.left != 0) {
-      split = {.score = cut.score, .feature = feature, .left = cut.left, .missing_left = true};
-    }
-    return split;
+    const Cut left = kernels_.best_cut(entries, present, tile_.sums.data(), node.total, missing,
+                                       n - present, cut_limits_, split.score);
+    if (left.left == 0) return split;
+    return {.score = left.score,
+            .feature = feature,
+            .left = left.left,
+            .missing_left = true,
+            .left_total = left.left_total};
+  }
+
+  /// The best splits of the candidates [first, last), into found_.
+  void search(std::size_t first, std::size_t last, const OpenNode& node) {
+    kernels_.best_cuts(lists_.data() + first, last - first, node.rows(), tile_.sums.data(),
+                       node.total, cut_limits_, cuts_.data() + first);
+    for (std::size_t i = first; i < last; ++i)
+      found_[i] = with_missing(candidates_[i], node, cuts_[i]);
   }
 
   Split best_split(const OpenNode& node) {
     NodeStream stream(node.key);
     choose_features(node, stream);
     if (node.rows() == 2 && growth_.min_weight == 0.0) return split_pair(node, stream);
-    const bool by_threads = budget_ != nullptr && node.rows() >= kRowsWorthThreads;
-    if (by_threads) {
-      found_.resize(candidates_.size());
-      budget_->for_each(
-          candidates_.size(),
-          [&](std::size_t i, std::size_t) { found_[i] = search(candidates_[i], node, -1.0); },
-          max_cores_);
+    const std::size_t n = candidates_.size();
+    lists_.resize(n);
+    for (std::size_t i = 0; i < n; ++i) lists_[i] = tile_.list(candidates_[i]) + node.first;
+    cuts_.resize(n);
+    found_.resize(n);
+    if (budget_ != nullptr && node.rows() >= kRowsWorthThreads) {
+      const std::size_t part = std::clamp<std::size_t>(n / rooms_.size(), 1, kMostLanes);
+      budget_->for_each((n + part - 1) / part,
+                        [&](std::size_t unit, std::size_t) {
+                          search(unit * part, std::min(n, (unit + 1) * part), node);
+                        },
+                        max_cores_);
+    } else {
+      search(0, n, node);
     }
     Split best;
     std::size_t equals = 0;
-    for (std::size_t i = 0; i < candidates_.size(); ++i) {
-      // Just below the best so far, so that an equal one is seen.
-      const double floor = best.left == 0 ? -1.0 : best.score * (1.0 - 2.0 * kEqual);
-      const Split split = by_threads ? found_[i] : search(candidates_[i], node, floor);
+    for (const Split& split : found_) {
       if (split.left == 0) continue;
       const double difference = split.score - best.score;
       if (best.left != 0 && std::abs(difference) <= kEqual * best.score) {
@@ -264,7 +279,10 @@ class Grower {
     const std::size_t feature = candidates_[stream.below(candidates_.size())];
     const Sums row = tile_.sums[row_of(tile_.list(feature)[node.first])];
     const double d = row.wy * node.total.w - node.total.wy * row.w;
-    return {.score = d * d / (row.w * (node.total.w - row.w)), .feature = feature, .left = 1};
+    return {.score = d * d / (row.w * (node.total.w - row.w)),
+            .feature = feature,
+            .left = 1,
+            .left_total = row};
   }
 
   static std::size_t present_rows(const Entry* entries, std::size_t n) noexcept {
@@ -285,34 +303,17 @@ class Grower {
     return total;
   }
 
-  float threshold_of(const Split& split, const OpenNode& node) const noexcept {
-    const Entry* entries = tile_.list(split.feature) + node.first;
-    const std::span<const double> column = growth_.task.x.column(split.feature);
-    if (rank_of(entries[split.left]) == kMissingRank<Entry>)
-      return std::numeric_limits<float>::infinity();
-    const float below = to_float32(column[tile_.row[row_of(entries[split.left - 1])]]);
-    const float above = to_float32(column[tile_.row[row_of(entries[split.left])]]);
-    const double middle = double{below} / 2.0 + double{above} / 2.0;
-    // Rounded down: a float32 is <= it exactly if it is <= middle.
-    auto threshold = static_cast<float>(middle);
-    if (double{threshold} > middle) threshold = std::nextafter(threshold, below);
-    return threshold < above ? threshold : below;
-  }
-
-  /// Marks one side of a split; gives its sums and whether its targets are all the same.
-  std::pair<Sums, bool> mark(const Entry* entries, std::size_t n, std::uint8_t side) noexcept {
-    Sums total;
-    double least = std::numeric_limits<double>::infinity();
-    double most = -least;
-    for (std::size_t i = 0; i < n; ++i) {
+  /// Marks the sides of a split; gives the sums of the right one.
+  Sums mark(const Entry* entries, std::size_t n_left, std::size_t n) noexcept {
+    for (std::size_t i = 0; i < n_left; ++i) tile_.left[row_of(entries[i])] = 1;
+    Sums right;
+    for (std::size_t i = n_left; i < n; ++i) {
       const std::size_t row = row_of(entries[i]);
-      tile_.left[row] = side;
-      total.wy += tile_.sums[row].wy;
-      total.w += tile_.sums[row].w;
-      least = std::min(least, tile_.y[row]);
-      most = std::max(most, tile_.y[row]);
+      tile_.left[row] = 0;
+      right.wy += tile_.sums[row].wy;
+      right.w += tile_.sums[row].w;
     }
-    return {total, least == most};
+    return right;
   }
 
   /// Splits the node. Gives the children that may be split again; one without rows is a leaf.
@@ -320,7 +321,10 @@ class Grower {
     Entry* entries = tile_.list(split.feature) + node.first;
     const std::size_t n = node.rows();
     const bool has_missing = rank_of(entries[n - 1]) == kMissingRank<Entry>;
-    const float threshold = threshold_of(split, node);
+    const std::uint32_t below = tile_.row[row_of(entries[split.left - 1])];
+    const std::uint32_t above = rank_of(entries[split.left]) == kMissingRank<Entry>
+                                    ? kMissingAbove
+                                    : tile_.row[row_of(entries[split.left])];
     std::size_t n_left = split.left;
     if (has_missing && split.missing_left) {
       // The missing ones move from the end to behind the left part.
@@ -328,21 +332,21 @@ class Grower {
       n_left += n - present;
       std::rotate(entries + split.left, entries + present, entries + n);
     }
-    const auto [left_total, left_pure] = mark(entries, n_left, 1);
-    const auto [right_total, right_pure] = mark(entries + n_left, n - n_left, 0);
+    const Sums right_total = mark(entries, n_left, n);
 
     const auto left_node = static_cast<std::uint32_t>(nodes_.size());
     nodes_.resize(nodes_.size() + 2);
     nodes_[node.node] = {.value = growth_.centre + node.total.wy / node.total.w,
                          .gain = split.score / node.total.w,
-                         .threshold = threshold,
+                         .below = below,
+                         .above = above,
                          .feature = static_cast<std::uint32_t>(split.feature),
                          .left = left_node,
                          .right = left_node + 1,
                          .missing_left = has_missing ? split.missing_left : n_left > n - n_left};
     OpenNode left{.first = node.first,
                   .last = node.first + n_left,
-                  .total = left_total,
+                  .total = split.left_total,
                   .key = NodeStream::child(node.key, true),
                   .node = left_node,
                   .depth = node.depth + 1};
@@ -352,8 +356,8 @@ class Grower {
                    .key = NodeStream::child(node.key, false),
                    .node = left_node + 1,
                    .depth = node.depth + 1};
-    const bool left_open = !left_pure && divisible(left);
-    const bool right_open = !right_pure && divisible(right);
+    const bool left_open = divisible(left) && !pure(entries, n_left);
+    const bool right_open = divisible(right) && !pure(entries + n_left, n - n_left);
     if (!left_open) make_leaf(left.node, entries, n_left);
     if (!right_open) make_leaf(right.node, entries + n_left, n - n_left);
     if (left_open || right_open) {
@@ -365,17 +369,24 @@ class Grower {
     return {right, left};
   }
 
+  /// A list whose feature does not vary in the node is left as it is: below the node, too, it says
+  /// no more than that. List 0 always says which rows there are.
   void partition_others(std::size_t but, const OpenNode& node) {
-    const auto partition_one = [&](std::size_t j, std::size_t lane) {
-      if (j == but) return;
+    lists_.clear();
+    for (std::size_t j = 0; j < tile_.features; ++j) {
+      if (j != but && (j == 0 || !constant(j, node))) lists_.push_back(tile_.list(j) + node.first);
+    }
+    const auto partition = [&](std::size_t first, std::size_t n, std::size_t lane) {
       auto& room = rooms_[lane];
-      if (room.size() < node.rows() + kRoomBeyond) room.resize(node.rows() + kRoomBeyond);
-      kernels_.partition(tile_.list(j) + node.first, node.rows(), tile_.left.data(), room.data());
+      if (room.size() < node.rows()) room.resize(node.rows());
+      kernels_.partition(lists_.data() + first, n, node.rows(), tile_.left.data(), room.data());
     };
     if (budget_ != nullptr && node.rows() >= kRowsWorthThreads) {
-      budget_->for_each(tile_.features, partition_one, max_cores_);
+      budget_->for_each(
+          lists_.size(), [&](std::size_t i, std::size_t lane) { partition(i, 1, lane); },
+          max_cores_);
     } else {
-      for (std::size_t j = 0; j < tile_.features; ++j) partition_one(j, 0);
+      partition(0, lists_.size(), 0);
     }
   }
 
@@ -384,13 +395,13 @@ class Grower {
     const double first = tile_.y[row_of(entries[0])];
     // Differences from the first target: the mean of equal targets is that target, exactly.
     double above = 0.0;
-    double weight = 0.0;
-    for (std::size_t i = 0; i < n; ++i) {
+    double weight = tile_.sums[row_of(entries[0])].w;
+    for (std::size_t i = 1; i < n; ++i) {
       const std::size_t row = row_of(entries[i]);
       above += tile_.sums[row].w * (tile_.y[row] - first);
       weight += tile_.sums[row].w;
     }
-    leaf.value = first + above / weight;
+    leaf.value = n == 1 ? first : first + above / weight;
     if (growth_.limits.ccp_alpha <= 0.0) return;
     leaf.gain = 0.0;
     for (std::size_t i = 0; i < n; ++i) {
@@ -410,6 +421,8 @@ class Grower {
   std::vector<std::uint32_t> draw_order_;
   std::vector<std::size_t> swaps_;
   std::vector<std::uint32_t> candidates_;
+  std::vector<Entry*> lists_;              // where the node begins in some of the lists
+  std::vector<Cut> cuts_;                  // per candidate
   std::vector<Split> found_;               // per candidate
   std::vector<std::vector<Entry>> rooms_;  // per lane
 };
@@ -417,6 +430,26 @@ class Grower {
 struct Lane {
   Tile<NarrowEntry> tile;
 };
+
+/// The largest float32 that is smaller. Requires: finite.
+float next_below(float value) noexcept {
+  if (value == 0.0F) return -std::numeric_limits<float>::denorm_min();
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  return std::bit_cast<float>(value > 0.0F ? bits - 1 : bits + 1);
+}
+
+/// Midway between the values of two rows; beyond all values when `above` is missing.
+float threshold_of(std::span<const double> column, std::uint32_t row_below,
+                   std::uint32_t row_above) noexcept {
+  if (row_above == kMissingAbove) return std::numeric_limits<float>::infinity();
+  const float below = to_float32(column[row_below]);
+  const float above = to_float32(column[row_above]);
+  const double middle = double{below} / 2.0 + double{above} / 2.0;
+  // Rounded down: a float32 is <= it exactly if it is <= middle.
+  auto threshold = static_cast<float>(middle);
+  if (double{threshold} > middle) threshold = next_below(threshold);
+  return threshold < above ? threshold : below;
+}
 
 /// Appends the nodes of a subtree, whose root takes the place of nodes[at].
 void graft(std::vector<GrownNode>& nodes, std::size_t at, std::span<const GrownNode> subtree) {
@@ -528,6 +561,12 @@ GrownTree grow_tree(const TreeTask& task, const GrowthLimits& limits, TreeScratc
     grow_all(growth, buffers.narrow, buffers, budget, max_cores);
   } else {
     grow_all(growth, buffers.wide, buffers, budget, max_cores);
+  }
+  // All at the end: the values lie scattered in memory, and here one load need not wait for
+  // another.
+  for (GrownNode& node : buffers.nodes) {
+    if (!node.is_leaf())
+      node.threshold = threshold_of(task.x.column(node.feature), node.below, node.above);
   }
   if (limits.ccp_alpha > 0.0) prune(buffers.nodes, limits.ccp_alpha, weight);
   return pack(buffers.nodes, task.x.cols, weight);

@@ -1,6 +1,6 @@
 #pragma once
 
-// The two inner loops of growing a tree, once per instruction set.
+// The inner loops of growing a tree, once per instruction set.
 //
 // Every version does the same floating-point operations on the same numbers in the same order, so a
 // tree has the same bytes on all of them.
@@ -43,6 +43,8 @@ struct Cut {
   double score = -1.0;
   /// Rows on the left; 0: none better than the score it began with.
   std::size_t left = 0;
+  /// Their sums.
+  Sums left_total;
 };
 
 /// What a cut must leave on either side.
@@ -51,15 +53,25 @@ struct CutLimits {
   double min_weight = 0.0;
 };
 
+/// Lists that best_cuts looks at together, on a processor that can.
+inline constexpr std::size_t kMostLanes = 8;
+/// How many entries beyond the last of a list a kernel may read.
+inline constexpr std::size_t kReadBeyond = 16;
+
 template <class Entry>
 struct TreeKernels {
+  /// Per list, the first of its best cuts; a cut lies between two ranks. All lists have `count`
+  /// entries. See Note [A list in each lane] in tree_kernels_lanes.hpp.
+  void (*best_cuts)(Entry* const* lists, std::size_t n_lists, std::size_t count, const Sums* sums,
+                    Sums total, const CutLimits& limits, Cut* cuts);
   /// The first of the best cuts of entries[0, count) that scores more than `floor`, with `before`
   /// added to the left side; a cut lies between two ranks. before_rows counts toward min_rows.
   Cut (*best_cut)(const Entry* entries, std::size_t count, const Sums* sums, Sums total,
                   Sums before, std::size_t before_rows, const CutLimits& limits, double floor);
-  /// Moves the entries whose row has left[row] != 0 to the front; both parts keep their order.
-  /// `room` has space for count + 16 entries.
-  void (*partition)(Entry* entries, std::size_t count, const std::uint8_t* left, Entry* room);
+  /// In each list, moves the entries whose row has left[row] != 0 to the front; both parts keep
+  /// their order. `room` has space for count entries.
+  void (*partition)(Entry* const* lists, std::size_t n_lists, std::size_t count,
+                    const std::uint8_t* left, Entry* room);
 };
 
 template <class Entry>

@@ -7,7 +7,7 @@
 template <class Entry>
 Cut best_cut(const Entry* entries, std::size_t count, const Sums* sums, Sums total, Sums before,
              std::size_t before_rows, const CutLimits& limits, double floor) {
-  Cut best{.score = floor, .left = 0};
+  Cut best{.score = floor};
   if (count < 2) return best;
   double wyl = before.wy;
   double wl = before.w;
@@ -40,22 +40,26 @@ Cut best_cut(const Entry* entries, std::size_t count, const Sums* sums, Sums tot
     if (tied || !(numerator > best.score * denominator)) continue;
     if (wl < limits.min_weight || wr < limits.min_weight || !(denominator > 0.0)) continue;
     const double score = numerator / denominator;
-    if (score > best.score) best = {.score = score, .left = i + 1};
+    if (score > best.score) best = {.score = score, .left = i + 1, .left_total = {wyl, wl}};
   }
   return best;
 }
 
 template <class Entry>
-void partition(Entry* entries, std::size_t count, const std::uint8_t* left, Entry* room) {
-  std::size_t to_left = 0;
-  std::size_t to_right = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    const Entry entry = entries[i];
-    const std::size_t goes_left = left[row_of(entry)];
-    entries[to_left] = entry;
-    room[to_right] = entry;
-    to_left += goes_left;
-    to_right += 1 - goes_left;
+void partition(Entry* const* lists, std::size_t n_lists, std::size_t count,
+               const std::uint8_t* left, Entry* room) {
+  for (std::size_t l = 0; l < n_lists; ++l) {
+    Entry* entries = lists[l];
+    std::size_t to_left = 0;
+    std::size_t to_right = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const Entry entry = entries[i];
+      const std::size_t goes_left = left[row_of(entry)];
+      entries[to_left] = entry;
+      room[to_right] = entry;
+      to_left += goes_left;
+      to_right += 1 - goes_left;
+    }
+    std::copy(room, room + to_right, entries + to_left);
   }
-  std::memcpy(entries + to_left, room, to_right * sizeof(Entry));
 }

@@ -6,8 +6,6 @@ namespace mutirao::models::internal {
 namespace {
 
 constexpr std::uint32_t kOutside = std::numeric_limits<std::uint32_t>::max();
-/// What a vector load that begins at the last element may touch.
-constexpr std::size_t kReadableBeyond = 64;
 
 template <class Entry>
 Entry make_entry(std::uint64_t rank, std::uint32_t row) noexcept {
@@ -20,11 +18,11 @@ template <class Entry>
 void Tile<Entry>::resize(std::size_t new_rows, std::size_t new_features) {
   rows = new_rows;
   features = new_features;
-  lists.resize(rows * features);
+  lists.resize(rows * features + kReadBeyond);
   sums.resize(rows);
   y.resize(rows);
   row.resize(rows);
-  left.resize(rows + kReadableBeyond);
+  left.resize(rows);
 }
 
 template <class Entry>
@@ -46,15 +44,18 @@ void fill_tile(Tile<Entry>& tile, const RankedMatrix& ranked, std::span<const st
     Entry* list = tile.list(feature);
     std::size_t taken = 0;
     // Ranks are counted anew among the rows of the tile: they fit the entry, whatever the matrix.
-    std::uint64_t rank = 0;
+    // Which rows are in the tile is random: a branch would be mispredicted, so an entry that does
+    // not count is written, too, and the next takes its place. The first row begins rank 0.
+    std::uint64_t rank = ~std::uint64_t{0};
     std::uint64_t new_value = 0;
     for (std::size_t i = 0; i < present; ++i) {
       const std::uint32_t local = local_of[order[i] & ~RankedMatrix::kNewValue];
+      const std::uint64_t counts = local != kOutside ? 1 : 0;
       new_value |= order[i] / RankedMatrix::kNewValue;
-      if (local == kOutside) continue;
-      rank += taken != 0 ? new_value : 0;
-      new_value = 0;
-      list[taken++] = make_entry<Entry>(rank, local);
+      rank += new_value & counts;
+      new_value &= ~counts;
+      list[taken] = make_entry<Entry>(rank, local);
+      taken += counts;
     }
     for (std::size_t i = present; i < order.size(); ++i) {
       const std::uint32_t local = local_of[order[i] & ~RankedMatrix::kNewValue];
@@ -77,6 +78,15 @@ void fill_tile(Tile<NarrowEntry>& tile, const Tile<Entry>& from, std::size_t fir
   for (std::size_t feature = 0; feature < tile.features; ++feature) {
     const Entry* source = from.list(feature) + first;
     NarrowEntry* list = tile.list(feature);
+    if (rank_of(source[0]) == rank_of(source[tile.rows - 1])) {
+      // A feature that does not vary: its list may be that of a node above, with other rows.
+      const bool missing = rank_of(source[0]) == kMissingRank<Entry>;
+      for (std::size_t i = 0; i < tile.rows; ++i) {
+        list[i] = make_entry<NarrowEntry>(missing ? kMissingRank<NarrowEntry> : 0,
+                                          static_cast<std::uint32_t>(i));
+      }
+      continue;
+    }
     std::uint64_t rank = 0;
     for (std::size_t i = 0; i < tile.rows; ++i) {
       if (i != 0 && rank_of(source[i]) != rank_of(source[i - 1])) ++rank;

@@ -17,11 +17,11 @@ template <class Entry>
 struct Tile {
   std::size_t rows = 0;
   std::size_t features = 0;
-  std::vector<Entry> lists;        // features x rows
+  std::vector<Entry> lists;        // features x rows; readable beyond
   std::vector<Sums> sums;          // per row
   std::vector<double> y;           // per row
   std::vector<std::uint32_t> row;  // per row: its number in the matrix
-  std::vector<std::uint8_t> left;  // per row: goes left in the split at hand; readable beyond
+  std::vector<std::uint8_t> left;  // per row: goes left in the split at hand
 
   Entry* list(std::size_t feature) noexcept { return lists.data() + feature * rows; }
   const Entry* list(std::size_t feature) const noexcept { return lists.data() + feature * rows; }
