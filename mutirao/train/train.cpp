@@ -374,8 +374,8 @@ class Run {
       table.add(std::move(id));
     }
     table.add(column("target", [&](std::uint32_t row) { return data_.y[row]; }));
-    for (const auto& [model, predictions] : predictions_)
-      table.add(column(model, [&](std::uint32_t row) { return predictions[row]; }));
+    for (const auto& each : predictions_)
+      table.add(column(each.first, [&](std::uint32_t row) { return each.second[row]; }));
     data_process_
         .submit({.name = "writing oof.parquet"}, data::write_parquet, folder_.inside("oof.parquet"),
                 table)

@@ -12,7 +12,6 @@
 namespace mutirao::tests {
 namespace {
 
-using testing::HasSubstr;
 using testing::StartsWith;
 
 class Predict : public testing::Test {

@@ -234,7 +234,8 @@ TEST_F(Train, DependentColumnsGiveTheMinimumNormSolution) {
   std::string text = "a,b,y\n";
   for (int i = 0; i < 40; ++i) {
     const std::string a = std::to_string(i % 7);
-    text += a + "," + a + "," + std::to_string(10 * (i % 7)) + ".5\n";
+    text.append(a).append(",").append(a).append(",");
+    text.append(std::to_string(10 * (i % 7))).append(".5\n");
   }
   place_.write("t.csv", text);
   ASSERT_EQ(place_
