@@ -36,6 +36,7 @@ using namespace std::chrono_literals;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr auto kLookEvery = 100ms;
+constexpr auto kLookForStartEvery = 20ms;
 
 double mean_of(const std::vector<double>& values) {
   double sum = 0.0;
@@ -320,7 +321,7 @@ class Run {
     }
     bool done = false;
     while (!done) {
-      done = future.wait_for(kLookEvery);
+      done = future.wait_for(mine.progress.process == 0 ? kLookForStartEvery : kLookEvery);
       const exec::Progress progress = future.progress();
       const pid_t pid = future.worker_pid();
       const std::lock_guard lock(mutex_);
