@@ -5,12 +5,13 @@
 #include <bit>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <queue>
 #include <utility>
 
 #include "mutirao/core/error.hpp"
 #include "mutirao/models/internal/grown_nodes.hpp"
+#include "mutirao/models/internal/growth.hpp"
+#include "mutirao/models/internal/small_grower.hpp"
 #include "mutirao/models/internal/tree_kernels.hpp"
 #include "mutirao/models/internal/tree_tile.hpp"
 
@@ -22,60 +23,7 @@ constexpr std::size_t kRowsWorthThreads = 8192;
 /// A single tree is cut into tiles of at most 1/32 of its rows, and at least this many.
 constexpr std::size_t kTileRows = 512;
 constexpr std::size_t kTiles = 32;
-/// Scores that differ by less, relatively, are equal: the same rows, added in another order.
-constexpr double kEqual = 1e-12;
 constexpr std::size_t kNarrowRows = kMissingRank<NarrowEntry>;
-
-/// Random numbers of one node, keyed by the path to it, so that they do not depend on the order in
-/// which nodes are grown. SplitMix64 (Steele, Lea, Flood 2014).
-class NodeStream {
- public:
-  explicit NodeStream(std::uint64_t key) noexcept : state_(key) {}
-  std::uint64_t below(std::uint64_t bound) noexcept {
-    __extension__ using Wide = unsigned __int128;
-    return static_cast<std::uint64_t>(static_cast<Wide>(mix(state_ += kGamma)) * bound >> 64);
-  }
-  static std::uint64_t child(std::uint64_t key, bool left) noexcept {
-    return mix(key ^ (left ? 0x6a09e667f3bcc908ULL : 0xbb67ae8584caa73bULL));
-  }
-
- private:
-  static constexpr std::uint64_t kGamma = 0x9e3779b97f4a7c15ULL;
-  static std::uint64_t mix(std::uint64_t value) noexcept {
-    value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    value = (value ^ (value >> 27)) * 0x94d049bb133111ebULL;
-    return value ^ (value >> 31);
-  }
-  std::uint64_t state_;
-};
-
-/// A node that may be split: the range [first, last) of every list of its tile.
-struct OpenNode {
-  std::size_t first = 0;
-  std::size_t last = 0;
-  Sums total;
-  std::uint64_t key = 0;
-  std::uint32_t node = 0;
-  std::uint32_t depth = 0;
-
-  std::size_t rows() const noexcept { return last - first; }
-};
-
-struct Split {
-  double score = -1.0;
-  std::size_t feature = 0;
-  std::size_t left = 0;  // rows of the list's front; 0: no split
-  bool missing_left = false;
-  Sums left_total;
-};
-
-struct Growth {
-  const TreeTask& task;
-  const GrowthLimits& limits;
-  double centre;      // what was taken off every y
-  double min_weight;  // on either side of a split
-  double weight;      // of the whole tree
-};
 
 template <class Entry>
 class Grower {
@@ -89,8 +37,8 @@ class Grower {
         budget_(budget),
         max_cores_(max_cores),
         cut_limits_{.min_rows = growth.limits.min_samples_leaf, .min_weight = growth.min_weight},
-        draw_order_(tile.features) {
-    std::iota(draw_order_.begin(), draw_order_.end(), 0U);
+        draw_(tile.features),
+        small_(growth, tile.features, nodes) {
     rooms_.resize(budget != nullptr ? std::max<std::size_t>(1, budget->cores()) : 1);
   }
 
@@ -98,18 +46,19 @@ class Grower {
   /// `frontier`.
   void grow(const OpenNode& root, std::size_t cut, std::vector<OpenNode>& frontier) {
     std::vector<OpenNode> open;
-    if (!divisible(root) || pure(tile_.list(0) + root.first, root.rows())) {
-      make_leaf(root.node, tile_.list(0) + root.first, root.rows());
+    if (!growth_.divisible(root) || pure(tile_.list(0) + root.first, root.rows())) {
+      leaf(root.node, tile_.list(0) + root.first, root.rows());
     } else {
       open.push_back(root);
     }
     while (!open.empty()) {
       const OpenNode node = open.back();
       open.pop_back();
+      if (small_.grow(tile_, node)) continue;
       throw_if_stopped();
       const Split split = best_split(node);
-      if (!worth(split, node)) {
-        make_leaf(node.node, tile_.list(0) + node.first, node.rows());
+      if (!growth_.worth(split, node)) {
+        leaf(node.node, tile_.list(0) + node.first, node.rows());
         continue;
       }
       for (const OpenNode& child : apply(split, node)) {
@@ -134,14 +83,15 @@ class Grower {
     const auto consider = [&](const OpenNode& node) {
       throw_if_stopped();
       // A leaf until its turn comes.
-      make_leaf(node.node, tile_.list(0) + node.first, node.rows());
+      leaf(node.node, tile_.list(0) + node.first, node.rows());
       const Split split = best_split(node);
-      if (worth(split, node)) candidates.push({node, split, split.score / node.total.w});
+      if (growth_.worth(split, node))
+        candidates.push({node, split, split.cut.score / node.total.w});
     };
-    if (divisible(root) && !pure(tile_.list(0) + root.first, root.rows())) {
+    if (growth_.divisible(root) && !pure(tile_.list(0) + root.first, root.rows())) {
       consider(root);
     } else {
-      make_leaf(root.node, tile_.list(0) + root.first, root.rows());
+      leaf(root.node, tile_.list(0) + root.first, root.rows());
     }
     for (std::size_t leaves = 1; leaves < max_leaves && !candidates.empty(); ++leaves) {
       const Candidate best = candidates.top();
@@ -158,12 +108,6 @@ class Grower {
       throw core::Error(core::ErrorCode::kCancelled, "the fit was stopped");
   }
 
-  bool divisible(const OpenNode& node) const noexcept {
-    const GrowthLimits& limits = growth_.limits;
-    return node.rows() >= limits.min_samples_split && node.rows() >= 2 * limits.min_samples_leaf &&
-           node.depth < limits.max_depth && node.total.w >= 2 * growth_.min_weight;
-  }
-
   bool pure(const Entry* entries, std::size_t n) const noexcept {
     for (std::size_t i = 1; i < n; ++i) {
       if (tile_.y[row_of(entries[i])] != tile_.y[row_of(entries[0])]) return false;
@@ -171,81 +115,48 @@ class Grower {
     return true;
   }
 
-  bool worth(const Split& split, const OpenNode& node) const noexcept {
-    if (split.left == 0) return false;
-    const double improvement = split.score / node.total.w / growth_.weight;
-    return improvement + std::numeric_limits<double>::epsilon() >=
-           growth_.limits.min_impurity_decrease;
-  }
-
   bool constant(std::size_t feature, const OpenNode& node) const noexcept {
     const Entry* list = tile_.list(feature);
     return rank_of(list[node.first]) == rank_of(list[node.last - 1]);
   }
 
-  /// The features to look at: all that vary, or max_features drawn, and further ones until one
-  /// varies, as scikit-learn draws them.
-  void choose_features(const OpenNode& node, NodeStream& stream) {
-    candidates_.clear();
-    const std::size_t wanted = growth_.limits.max_features;
-    if (wanted >= tile_.features) {
-      for (std::size_t j = 0; j < tile_.features; ++j) {
-        if (!constant(j, node)) candidates_.push_back(static_cast<std::uint32_t>(j));
-      }
-      return;
-    }
-    swaps_.clear();
-    for (std::size_t drawn = 0; drawn < tile_.features; ++drawn) {
-      if (drawn >= wanted && !candidates_.empty()) break;
-      const std::size_t at = drawn + stream.below(tile_.features - drawn);
-      std::swap(draw_order_[drawn], draw_order_[at]);
-      swaps_.push_back(at);
-      if (!constant(draw_order_[drawn], node)) candidates_.push_back(draw_order_[drawn]);
-    }
-    // Undone, so that the next draw does not depend on this node.
-    for (std::size_t drawn = swaps_.size(); drawn-- > 0;)
-      std::swap(draw_order_[drawn], draw_order_[swaps_[drawn]]);
-  }
-
   /// The better of the cut that was found with missing values on the right, if there are any, and
   /// the best with them on the left.
-  Split with_missing(std::size_t feature, const OpenNode& node, const Cut& right) const {
-    Split split{.score = right.score,
-                .feature = feature,
-                .left = right.left,
-                .left_total = right.left_total};
+  Cut with_missing(std::size_t feature, const OpenNode& node, const Cut& right) const {
     const Entry* entries = tile_.list(feature) + node.first;
     const std::size_t n = node.rows();
-    if (rank_of(entries[n - 1]) != kMissingRank<Entry>) return split;
+    if (rank_of(entries[n - 1]) != kMissingRank<Entry>) return right;
     const std::size_t present = present_rows(entries, n);
     const Sums missing = sum(entries + present, n - present);
-    const Cut left = kernels_.best_cut(entries, present, tile_.sums.data(), node.total, missing,
-                                       n - present, cut_limits_, split.score);
-    if (left.left == 0) return split;
-    return {.score = left.score,
-            .feature = feature,
-            .left = left.left,
-            .missing_left = true,
-            .left_total = left.left_total};
+    Cut left = kernels_.best_cut(entries, present, tile_.sums.data(), node.total, missing,
+                                 n - present, cut_limits_, right.score);
+    if (left.left == 0) return right;
+    left.missing_left = true;
+    return left;
   }
 
-  /// The best splits of the candidates [first, last), into found_.
+  /// The best cuts of the chosen features [first, last), into cuts_.
   void search(std::size_t first, std::size_t last, const OpenNode& node) {
     kernels_.best_cuts(lists_.data() + first, last - first, node.rows(), tile_.sums.data(),
                        node.total, cut_limits_, cuts_.data() + first);
     for (std::size_t i = first; i < last; ++i)
-      found_[i] = with_missing(candidates_[i], node, cuts_[i]);
+      cuts_[i] = with_missing(draw_.chosen()[i], node, cuts_[i]);
   }
 
   Split best_split(const OpenNode& node) {
     NodeStream stream(node.key);
-    choose_features(node, stream);
-    if (node.rows() == 2 && growth_.min_weight == 0.0) return split_pair(node, stream);
-    const std::size_t n = candidates_.size();
+    draw_.choose(growth_.limits.max_features, stream,
+                 [&](std::size_t j) { return constant(j, node); });
+    const std::vector<std::uint32_t>& candidates = draw_.chosen();
+    const std::size_t n = candidates.size();
+    if (n == 0) return {};
+    if (node.rows() == 2 && growth_.min_weight == 0.0) {
+      const std::size_t feature = candidates[stream.below(n)];
+      return pair_split(feature, tile_.sums[row_of(tile_.list(feature)[node.first])], node.total);
+    }
     lists_.resize(n);
-    for (std::size_t i = 0; i < n; ++i) lists_[i] = tile_.list(candidates_[i]) + node.first;
+    for (std::size_t i = 0; i < n; ++i) lists_[i] = tile_.list(candidates[i]) + node.first;
     cuts_.resize(n);
-    found_.resize(n);
     if (budget_ != nullptr && node.rows() >= kRowsWorthThreads) {
       const std::size_t part = std::clamp<std::size_t>(n / rooms_.size(), 1, kMostLanes);
       budget_->for_each((n + part - 1) / part,
@@ -256,33 +167,8 @@ class Grower {
     } else {
       search(0, n, node);
     }
-    Split best;
-    std::size_t equals = 0;
-    for (const Split& split : found_) {
-      if (split.left == 0) continue;
-      const double difference = split.score - best.score;
-      if (best.left != 0 && std::abs(difference) <= kEqual * best.score) {
-        if (stream.below(++equals) != 0) continue;
-      } else if (best.left != 0 && difference < 0.0) {
-        continue;
-      } else {
-        equals = 1;
-      }
-      best = split;
-    }
-    return best;
-  }
-
-  /// Two rows: every feature that varies splits them equally well.
-  Split split_pair(const OpenNode& node, NodeStream& stream) const {
-    if (candidates_.empty()) return {};
-    const std::size_t feature = candidates_[stream.below(candidates_.size())];
-    const Sums row = tile_.sums[row_of(tile_.list(feature)[node.first])];
-    const double d = row.wy * node.total.w - node.total.wy * row.w;
-    return {.score = d * d / (row.w * (node.total.w - row.w)),
-            .feature = feature,
-            .left = 1,
-            .left_total = row};
+    const std::size_t best = draw_best(cuts_, stream, equals_);
+    return best == n ? Split{} : Split{.feature = candidates[best], .cut = cuts_[best]};
   }
 
   static std::size_t present_rows(const Entry* entries, std::size_t n) noexcept {
@@ -321,45 +207,30 @@ class Grower {
     Entry* entries = tile_.list(split.feature) + node.first;
     const std::size_t n = node.rows();
     const bool has_missing = rank_of(entries[n - 1]) == kMissingRank<Entry>;
-    const std::uint32_t below = tile_.row[row_of(entries[split.left - 1])];
-    const std::uint32_t above = rank_of(entries[split.left]) == kMissingRank<Entry>
+    const std::uint32_t below = tile_.row[row_of(entries[split.cut.left - 1])];
+    const std::uint32_t above = rank_of(entries[split.cut.left]) == kMissingRank<Entry>
                                     ? kMissingAbove
-                                    : tile_.row[row_of(entries[split.left])];
-    std::size_t n_left = split.left;
-    if (has_missing && split.missing_left) {
+                                    : tile_.row[row_of(entries[split.cut.left])];
+    std::size_t n_left = split.cut.left;
+    if (has_missing && split.cut.missing_left) {
       // The missing ones move from the end to behind the left part.
       const std::size_t present = present_rows(entries, n);
       n_left += n - present;
-      std::rotate(entries + split.left, entries + present, entries + n);
+      std::rotate(entries + split.cut.left, entries + present, entries + n);
     }
     const Sums right_total = mark(entries, n_left, n);
 
-    const auto left_node = static_cast<std::uint32_t>(nodes_.size());
-    nodes_.resize(nodes_.size() + 2);
-    nodes_[node.node] = {.value = growth_.centre + node.total.wy / node.total.w,
-                         .gain = split.score / node.total.w,
-                         .below = below,
-                         .above = above,
-                         .feature = static_cast<std::uint32_t>(split.feature),
-                         .left = left_node,
-                         .right = left_node + 1,
-                         .missing_left = has_missing ? split.missing_left : n_left > n - n_left};
-    OpenNode left{.first = node.first,
-                  .last = node.first + n_left,
-                  .total = split.left_total,
-                  .key = NodeStream::child(node.key, true),
-                  .node = left_node,
-                  .depth = node.depth + 1};
-    OpenNode right{.first = left.last,
-                   .last = node.last,
-                   .total = right_total,
-                   .key = NodeStream::child(node.key, false),
-                   .node = left_node + 1,
-                   .depth = node.depth + 1};
-    const bool left_open = divisible(left) && !pure(entries, n_left);
-    const bool right_open = divisible(right) && !pure(entries + n_left, n - n_left);
-    if (!left_open) make_leaf(left.node, entries, n_left);
-    if (!right_open) make_leaf(right.node, entries + n_left, n - n_left);
+    auto [left, right] =
+        divide(growth_, nodes_, node, split,
+               {.n_left = n_left,
+                .below = below,
+                .above = above,
+                .missing_left = has_missing ? split.cut.missing_left : n_left > n - n_left,
+                .right_total = right_total});
+    const bool left_open = growth_.divisible(left) && !pure(entries, n_left);
+    const bool right_open = growth_.divisible(right) && !pure(entries + n_left, n - n_left);
+    if (!left_open) leaf(left.node, entries, n_left);
+    if (!right_open) leaf(right.node, entries + n_left, n - n_left);
     if (left_open || right_open) {
       partition_others(split.feature, node);
     }
@@ -372,10 +243,10 @@ class Grower {
   /// A list whose feature does not vary in the node is left as it is: below the node, too, it says
   /// no more than that. List 0 always says which rows there are.
   void partition_others(std::size_t but, const OpenNode& node) {
+    draw_.choose_if(tile_.features,
+                    [&](std::uint32_t j) { return j != but && (j == 0 || !constant(j, node)); });
     lists_.clear();
-    for (std::size_t j = 0; j < tile_.features; ++j) {
-      if (j != but && (j == 0 || !constant(j, node))) lists_.push_back(tile_.list(j) + node.first);
-    }
+    for (const std::uint32_t j : draw_.chosen()) lists_.push_back(tile_.list(j) + node.first);
     const auto partition = [&](std::size_t first, std::size_t n, std::size_t lane) {
       auto& room = rooms_[lane];
       if (room.size() < node.rows()) room.resize(node.rows());
@@ -390,25 +261,10 @@ class Grower {
     }
   }
 
-  void make_leaf(std::size_t node, const Entry* entries, std::size_t n) {
-    GrownNode& leaf = nodes_[node];
-    const double first = tile_.y[row_of(entries[0])];
-    // Differences from the first target: the mean of equal targets is that target, exactly.
-    double above = 0.0;
-    double weight = tile_.sums[row_of(entries[0])].w;
-    for (std::size_t i = 1; i < n; ++i) {
-      const std::size_t row = row_of(entries[i]);
-      above += tile_.sums[row].w * (tile_.y[row] - first);
-      weight += tile_.sums[row].w;
-    }
-    leaf.value = n == 1 ? first : first + above / weight;
-    if (growth_.limits.ccp_alpha <= 0.0) return;
-    leaf.gain = 0.0;
-    for (std::size_t i = 0; i < n; ++i) {
-      const std::size_t row = row_of(entries[i]);
-      const double difference = tile_.y[row] - leaf.value;
-      leaf.gain += tile_.sums[row].w * difference * difference;
-    }
+  void leaf(std::size_t node, const Entry* entries, std::size_t n) {
+    make_leaf(
+        growth_, nodes_[node], n, [&](std::size_t i) { return tile_.y[row_of(entries[i])]; },
+        [&](std::size_t i) { return tile_.sums[row_of(entries[i])].w; });
   }
 
   const Growth& growth_;
@@ -418,12 +274,11 @@ class Grower {
   exec::CoreBudget* budget_;
   std::size_t max_cores_;
   CutLimits cut_limits_;
-  std::vector<std::uint32_t> draw_order_;
-  std::vector<std::size_t> swaps_;
-  std::vector<std::uint32_t> candidates_;
-  std::vector<Entry*> lists_;              // where the node begins in some of the lists
-  std::vector<Cut> cuts_;                  // per candidate
-  std::vector<Split> found_;               // per candidate
+  FeatureDraw draw_;
+  SmallGrower small_;
+  std::vector<Entry*> lists_;  // where the node begins in some of the lists
+  std::vector<Cut> cuts_;      // per candidate
+  std::vector<std::uint32_t> equals_;
   std::vector<std::vector<Entry>> rooms_;  // per lane
 };
 

@@ -39,12 +39,13 @@ constexpr Entry rank_of(Entry entry) noexcept {
 
 /// The best place to cut a sorted list of rows in two.
 struct Cut {
-  /// d^2 / (wl wr), where d = wyl W - WY wl: W times the fall of the squared error.
+  /// d^2 / (wl wr), where d = wyl W - WY wl: W times the fall of the squared error; below 0: none.
   double score = -1.0;
   /// Rows on the left; 0: none better than the score it began with.
   std::size_t left = 0;
-  /// Their sums.
+  /// Their sums, with those of the missing ones if these go left.
   Sums left_total;
+  bool missing_left = false;
 };
 
 /// What a cut must leave on either side.
