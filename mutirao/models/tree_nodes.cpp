@@ -58,13 +58,15 @@ std::uint64_t step(const std::uint64_t* words, std::uint64_t at, const float* ro
                    unsigned feature_bits, bool& leaf) noexcept {
   const NodeWord node(words[at]);
   const float value = row[node.feature(feature_bits)];
-  const bool left = value <= node.threshold() || (std::isnan(value) && node.missing_left());
   std::uint64_t jump = node.jump(feature_bits);
   std::uint64_t child = at + 1;
   if (jump == NodeWord::far(feature_bits)) [[unlikely]]
     jump = words[child++];
-  leaf = left ? node.left_is_leaf() : node.right_is_leaf();
-  return child + (left ? 0 : jump);
+  // Left or right is anybody's guess: computed, for a branch would be mispredicted.
+  const std::uint64_t right = (value > node.threshold() ? 1U : 0U) |
+                              ((std::isnan(value) ? 1U : 0U) & (node.missing_left() ? 0U : 1U));
+  leaf = node.is_leaf(right);
+  return child + (jump & -right);
 }
 
 /// sum[i] += the leaf of row i, for `count` rows of the block.

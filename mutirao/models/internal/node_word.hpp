@@ -32,6 +32,8 @@ class NodeWord {
   }
   bool left_is_leaf() const noexcept { return (bits_ >> 32 & 1) != 0; }
   bool right_is_leaf() const noexcept { return (bits_ >> 33 & 1) != 0; }
+  /// Whether the left (0) or the right (1) child is a leaf.
+  bool is_leaf(std::uint64_t right) const noexcept { return (bits_ >> (32 + right) & 1) != 0; }
   bool missing_left() const noexcept { return (bits_ >> 34 & 1) != 0; }
   std::uint64_t feature(unsigned feature_bits) const noexcept {
     return bits_ >> 35 & ((std::uint64_t{1} << feature_bits) - 1);
