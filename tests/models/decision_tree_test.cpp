@@ -152,6 +152,7 @@ TEST(DecisionTree, IsTheSameForAnyNumberOfThreads) {
   const RankedMatrix ranked(problem.x);
   std::vector<std::uint64_t> first;
   for (const std::size_t cores : {1, 2, 3, 8}) {
+    const test::Cores given(cores);
     DecisionTreeRegressor tree;
     tree.fit({.x = problem.x, .y = problem.y, .ranked = &ranked}, {.seed = 5, .max_cores = cores});
     const std::vector<std::uint64_t> words(tree.nodes().words().begin(),

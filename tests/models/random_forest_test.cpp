@@ -25,11 +25,25 @@ TEST(RandomForest, IsTheSameForAnyNumberOfThreads) {
   const RankedMatrix ranked(problem.x);
   std::vector<std::uint64_t> first;
   for (const std::size_t cores : {1, 2, 3, 8}) {
+    const test::Cores given(cores);
     RandomForestRegressor forest({.n_estimators = 8});
     forest.fit({.x = problem.x, .y = problem.y, .ranked = &ranked},
                {.seed = 5, .max_cores = cores});
     if (first.empty()) first = words_of(forest);
     EXPECT_EQ(words_of(forest), first) << cores << " cores";
+  }
+}
+
+TEST(RandomForest, PredictsTheSameWithAnyNumberOfThreads) {
+  const test::Problem problem = test::friedman(20000, 6, 4);
+  RandomForestRegressor forest({.n_estimators = 8});
+  forest.fit(problem.x, problem.y);
+  std::vector<double> first;
+  for (const std::size_t cores : {1, 2, 3, 8}) {
+    const test::Cores given(cores);
+    const std::vector<double> predictions = forest.predict(problem.x);
+    if (first.empty()) first = predictions;
+    EXPECT_EQ(predictions, first) << cores << " cores";
   }
 }
 

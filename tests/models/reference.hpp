@@ -14,6 +14,7 @@
 
 #include "mutirao/core/random.hpp"
 #include "mutirao/data/matrix.hpp"
+#include "mutirao/exec/core_budget.hpp"
 
 namespace mutirao::models::test {
 
@@ -34,6 +35,20 @@ inline data::Matrix matrix_of(const nlohmann::json& columns) {
   }
   return x;
 }
+
+/// As many cores as the test says while this lives, whatever the machine has.
+class Cores {
+ public:
+  explicit Cores(std::size_t cores) : before_(exec::CoreBudget::current().cores()) {
+    exec::CoreBudget::current().limit(cores);
+  }
+  ~Cores() { exec::CoreBudget::current().limit(before_); }
+  Cores(const Cores&) = delete;
+  Cores& operator=(const Cores&) = delete;
+
+ private:
+  std::size_t before_;
+};
 
 struct Problem {
   data::Matrix x;

@@ -1,0 +1,89 @@
+// The inner loops of linear regression on every instruction set, against a plain reference.
+
+#include "mutirao/models/internal/gram_kernels.hpp"
+
+#include <cmath>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "reference.hpp"
+
+namespace mutirao::models::internal {
+namespace {
+
+constexpr core::InstructionSet kSets[] = {
+    core::InstructionSet::kBaseline, core::InstructionSet::kAvx2, core::InstructionSet::kAvx512};
+
+/// Whether this processor can run the kernels of `set`.
+bool runs(core::InstructionSet set) {
+  return set == core::InstructionSet::kBaseline ||
+         (__builtin_cpu_supports("avx2") &&
+          (set == core::InstructionSet::kAvx2 || __builtin_cpu_supports("avx512vbmi2")));
+}
+
+std::vector<double> random_numbers(std::size_t n, core::RandomStream& stream) {
+  std::vector<double> numbers(n);
+  for (double& number : numbers) number = test::normal(stream);
+  return numbers;
+}
+
+TEST(GramKernels, AddTheProductsOfAllPairsOfColumns) {
+  core::RandomStream stream({1});
+  for (int round = 0; round < 200; ++round) {
+    const std::size_t cols = 1 + stream.below(12);
+    const std::size_t rows = kGramLanes * (1 + stream.below(40));
+    const std::vector<double> block = random_numbers(rows * cols, stream);
+    std::vector<double> first;
+    for (const core::InstructionSet set : kSets) {
+      if (!runs(set)) continue;
+      std::vector<double> gram(cols * cols, 1.0);
+      gram_kernels(set).add_gram(block.data(), rows, cols, gram.data());
+      std::vector<double> upper;
+      for (std::size_t i = 0; i < cols; ++i) {
+        for (std::size_t j = i; j < cols; ++j) {
+          double product = 1.0;
+          for (std::size_t k = 0; k < rows; ++k)
+            product += block[i * rows + k] * block[j * rows + k];
+          EXPECT_NEAR(gram[i * cols + j], product, 1e-10);
+          upper.push_back(gram[i * cols + j]);
+        }
+      }
+      if (first.empty()) first = upper;
+      EXPECT_EQ(upper, first) << name_of(set);
+    }
+  }
+}
+
+TEST(GramKernels, MultiplyColumnsWithTheResidual) {
+  core::RandomStream stream({2});
+  for (int round = 0; round < 200; ++round) {
+    const std::size_t cols = 1 + stream.below(12);
+    const std::size_t rows = kGramLanes * (1 + stream.below(40));
+    const std::vector<double> block = random_numbers(rows * cols, stream);
+    const std::vector<double> target = random_numbers(rows, stream);
+    const std::vector<double> coefficients = random_numbers(cols, stream);
+    std::vector<double> first;
+    for (const core::InstructionSet set : kSets) {
+      if (!runs(set)) continue;
+      std::vector<double> residual = target;
+      std::vector<double> products(cols, 0.0);
+      gram_kernels(set).add_residual(block.data(), rows, cols, coefficients.data(), residual.data(),
+                                     products.data());
+      for (std::size_t j = 0; j < cols; ++j) {
+        double product = 0.0;
+        for (std::size_t k = 0; k < rows; ++k) {
+          double left = target[k];
+          for (std::size_t i = 0; i < cols; ++i) left -= coefficients[i] * block[i * rows + k];
+          product += block[j * rows + k] * left;
+        }
+        EXPECT_NEAR(products[j], product, 1e-9);
+      }
+      if (first.empty()) first = products;
+      EXPECT_EQ(products, first) << name_of(set);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mutirao::models::internal
