@@ -1,0 +1,72 @@
+#!/usr/bin/python3
+"""scikit-learn's side of bench/run: fits and predicts what it is told to on stdin.
+
+    models.py TABLES CORES
+
+A line in: `fit/random_forest/20640x8 0.3`: what, and for how many seconds at least to repeat it.
+A line out: {"seconds": per run, "r2": on the held-out table}. The first line out says the versions.
+"""
+import json
+import pathlib
+import sys
+import time
+
+import numpy as np
+import scipy
+import sklearn
+import threadpoolctl
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import r2_score
+from sklearn.tree import DecisionTreeRegressor
+
+FOLDER, CORES = pathlib.Path(sys.argv[1]), int(sys.argv[2])
+MODELS = {
+    "linear_regression": lambda: LinearRegression(n_jobs=CORES),
+    "decision_tree": lambda: DecisionTreeRegressor(random_state=0),
+    "random_forest": lambda: RandomForestRegressor(n_jobs=CORES, random_state=0),
+    "hist_gradient_boosting": lambda: HistGradientBoostingRegressor(random_state=0),
+}
+
+
+def load(size, part):
+    columns = int(size.split("x")[1])
+    numbers = np.fromfile(FOLDER / f"{size}.{part}.f64").reshape(columns + 1, -1)
+    return np.ascontiguousarray(numbers[:columns].T), numbers[columns].copy()
+
+
+def repeat(seconds, run):
+    """Seconds per run, and what the last run gave."""
+    runs, start = 0, time.perf_counter()
+    while True:
+        result = run()
+        runs += 1
+        taken = time.perf_counter() - start
+        if taken >= seconds:
+            return taken / runs, result
+
+
+tables, fitted = {}, {}
+blas = [lib for lib in threadpoolctl.threadpool_info() if lib["user_api"] == "blas"]
+print(json.dumps({
+    "python": sys.version.split()[0], "scikit-learn": sklearn.__version__,
+    "numpy": np.__version__, "scipy": scipy.__version__,
+    "blas": " ".join(f"{b['internal_api']} {b['version']} ({b['architecture']}, "
+                     f"{b['num_threads']} threads)" for b in blas) or "reference",
+}), flush=True)
+for line in sys.stdin:
+    what, seconds = line.split()
+    action, model, size = what.split("/")
+    if size not in tables:
+        tables[size] = load(size, "train"), load(size, "test")
+    (x, y), (x_test, y_test) = tables[size]
+    if action == "fit":
+        taken, estimator = repeat(float(seconds), lambda: MODELS[model]().fit(x, y))
+        fitted = {(model, size): estimator}
+        predicted = estimator.predict(x_test)
+    else:
+        if (model, size) not in fitted:
+            fitted = {(model, size): MODELS[model]().fit(x, y)}
+        estimator = fitted[model, size]
+        taken, predicted = repeat(float(seconds), lambda: estimator.predict(x_test))
+    print(json.dumps({"seconds": taken, "r2": r2_score(y_test, predicted)}), flush=True)
