@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "mutirao/core/error.hpp"
+#include "mutirao/models/internal/coded_rows.hpp"
 #include "mutirao/models/internal/parameter_table.hpp"
 #include "mutirao/models/internal/sections.hpp"
 #include "mutirao/models/internal/tree_options.hpp"
@@ -121,15 +122,18 @@ void DecisionTreeRegressor::fit(const TrainingSet& training, const FitContext& c
   std::optional<RankedMatrix> own_ranks;
   if (training.ranked == nullptr) own_ranks.emplace(training.x, &budget, context.max_cores);
   const internal::WeightedRows rows = internal::weighted_rows(training);
-  const internal::TreeTask task{
-      .x = training.x,
-      .ranked = training.ranked != nullptr ? training.ranked : &*own_ranks,
-      .y = training.y,
-      .rows = rows.rows,
-      .weights = rows.weights,
-      .seed = context.seed,
-      .instruction_set = core::instruction_set(),
-      .stop = context.stop};
+  const RankedMatrix& ranked = training.ranked != nullptr ? *training.ranked : *own_ranks;
+  const std::unique_ptr<const internal::CodedRows> coded =
+      internal::CodedRows::make(training.x, ranked, rows.rows.size(), budget, context.max_cores);
+  const internal::TreeTask task{.x = training.x,
+                                .ranked = &ranked,
+                                .coded = coded.get(),
+                                .y = training.y,
+                                .rows = rows.rows,
+                                .weights = rows.weights,
+                                .seed = context.seed,
+                                .instruction_set = core::instruction_set(),
+                                .stop = context.stop};
   internal::TreeScratch scratch;
   internal::GrownTree tree =
       internal::grow_tree(task, internal::limits_for(options_, rows.rows.size(), training.x.cols),

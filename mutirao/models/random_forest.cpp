@@ -10,6 +10,7 @@
 
 #include "mutirao/core/error.hpp"
 #include "mutirao/core/random.hpp"
+#include "mutirao/models/internal/coded_rows.hpp"
 #include "mutirao/models/internal/parameter_table.hpp"
 #include "mutirao/models/internal/sections.hpp"
 #include "mutirao/models/internal/tree_options.hpp"
@@ -87,6 +88,9 @@ void RandomForestRegressor::fit(const TrainingSet& training, const FitContext& c
   const internal::GrowthLimits limits = internal::limits_for(options_.tree, n, training.x.cols);
   const auto n_trees = static_cast<std::size_t>(options_.n_estimators);
 
+  const std::unique_ptr<const internal::CodedRows> coded =
+      internal::CodedRows::make(training.x, ranked, n, budget, context.max_cores);
+
   struct Lane {
     internal::TreeScratch scratch;
     std::vector<std::uint32_t> times;
@@ -117,6 +121,7 @@ void RandomForestRegressor::fit(const TrainingSet& training, const FitContext& c
         const internal::TreeTask task{
             .x = training.x,
             .ranked = &ranked,
+            .coded = coded.get(),
             .y = training.y,
             .rows = bag->rows,
             .weights = bag->weights,

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "mutirao/core/error.hpp"
+#include "mutirao/models/internal/counted_grower.hpp"
 #include "mutirao/models/internal/grown_nodes.hpp"
 #include "mutirao/models/internal/growth.hpp"
 #include "mutirao/models/internal/small_grower.hpp"
@@ -284,6 +285,7 @@ class Grower {
 
 struct Lane {
   Tile<NarrowEntry> tile;
+  std::vector<std::uint32_t> room;
 };
 
 /// The largest float32 that is smaller. Requires: finite.
@@ -293,17 +295,28 @@ float next_below(float value) noexcept {
   return std::bit_cast<float>(value > 0.0F ? bits - 1 : bits + 1);
 }
 
-/// Midway between the values of two rows; beyond all values when `above` is missing.
-float threshold_of(std::span<const double> column, std::uint32_t row_below,
-                   std::uint32_t row_above) noexcept {
-  if (row_above == kMissingAbove) return std::numeric_limits<float>::infinity();
-  const float below = to_float32(column[row_below]);
-  const float above = to_float32(column[row_above]);
+/// Midway between two values of a feature.
+float threshold_between(float below, float above) noexcept {
   const double middle = double{below} / 2.0 + double{above} / 2.0;
   // Rounded down: a float32 is <= it exactly if it is <= middle.
   auto threshold = static_cast<float>(middle);
   if (double{threshold} > middle) threshold = next_below(threshold);
   return threshold < above ? threshold : below;
+}
+
+/// All at the end: the values lie scattered in memory, and here one load need not wait for another.
+void set_thresholds(const TreeTask& task, std::vector<GrownNode>& nodes) {
+  const auto value = [&](std::uint32_t row, std::size_t feature) {
+    return task.coded != nullptr ? task.coded->value(task.coded->row(row)[feature])
+                                 : to_float32(task.x(row, feature));
+  };
+  for (GrownNode& node : nodes) {
+    if (node.is_leaf()) continue;
+    node.threshold =
+        node.above == kMissingAbove
+            ? std::numeric_limits<float>::infinity()
+            : threshold_between(value(node.below, node.feature), value(node.above, node.feature));
+  }
 }
 
 /// Appends the nodes of a subtree, whose root takes the place of nodes[at].
@@ -331,9 +344,48 @@ struct TreeScratch::Buffers {
   std::vector<std::uint32_t> local_of;
   std::vector<GrownNode> nodes;
   std::vector<Lane> lanes;
+  CountedTree counted;
 };
 
 namespace {
+
+/// Grows the nodes that were left, each in a tile of its own that fill(node, tile, room) makes.
+template <class Fill>
+void grow_frontier(const Growth& growth, std::vector<OpenNode>& frontier,
+                   TreeScratch::Buffers& buffers, exec::CoreBudget* budget, std::size_t max_cores,
+                   Fill fill) {
+  // The largest first, so that the threads end together.
+  std::stable_sort(frontier.begin(), frontier.end(),
+                   [](const OpenNode& a, const OpenNode& b) { return a.rows() > b.rows(); });
+  buffers.lanes.resize(budget != nullptr ? std::max<std::size_t>(1, budget->cores()) : 1);
+  const auto grow_one = [&](std::size_t unit, std::size_t lane, std::vector<GrownNode>& nodes,
+                            std::uint32_t at) {
+    Tile<NarrowEntry>& part = buffers.lanes[lane].tile;
+    fill(frontier[unit], part, buffers.lanes[lane].room);
+    Grower<NarrowEntry> below(growth, part, nodes, nullptr, 1);
+    OpenNode top = frontier[unit];
+    top.first = 0;
+    top.last = part.rows;
+    top.node = at;
+    std::vector<OpenNode> none;
+    below.grow(top, 0, none);
+  };
+  if (budget == nullptr) {
+    for (std::size_t unit = 0; unit < frontier.size(); ++unit)
+      grow_one(unit, 0, buffers.nodes, frontier[unit].node);
+    return;
+  }
+  std::vector<std::vector<GrownNode>> subtrees(frontier.size());
+  budget->for_each(
+      frontier.size(),
+      [&](std::size_t unit, std::size_t lane) {
+        subtrees[unit].assign(1, {});
+        grow_one(unit, lane, subtrees[unit], 0);
+      },
+      max_cores);
+  for (std::size_t unit = 0; unit < frontier.size(); ++unit)
+    graft(buffers.nodes, frontier[unit].node, subtrees[unit]);
+}
 
 template <class Entry>
 void grow_all(const Growth& growth, Tile<Entry>& tile, TreeScratch::Buffers& buffers,
@@ -362,32 +414,21 @@ void grow_all(const Growth& growth, Tile<Entry>& tile, TreeScratch::Buffers& buf
   grower.grow(root, tile.rows > cut ? cut : 0, frontier);
   if (frontier.empty()) return;
 
-  // The largest first, so that the threads end together.
-  std::stable_sort(frontier.begin(), frontier.end(),
-                   [](const OpenNode& a, const OpenNode& b) { return a.rows() > b.rows(); });
-  std::vector<std::vector<GrownNode>> subtrees(frontier.size());
   buffers.local_of.resize(tile.rows);
-  const auto grow_one = [&](std::size_t unit, std::size_t lane) {
-    const OpenNode& node = frontier[unit];
-    Tile<NarrowEntry>& part = buffers.lanes[lane].tile;
-    fill_tile(part, tile, node.first, node.last, std::span(buffers.local_of));
-    subtrees[unit].assign(1, {});
-    Grower<NarrowEntry> below(growth, part, subtrees[unit], nullptr, 1);
-    OpenNode top = node;
-    top.first = 0;
-    top.last = part.rows;
-    top.node = 0;
-    std::vector<OpenNode> none;
-    below.grow(top, 0, none);
-  };
-  buffers.lanes.resize(budget != nullptr ? std::max<std::size_t>(1, budget->cores()) : 1);
-  if (budget != nullptr) {
-    budget->for_each(frontier.size(), grow_one, max_cores);
-  } else {
-    for (std::size_t unit = 0; unit < frontier.size(); ++unit) grow_one(unit, 0);
-  }
-  for (std::size_t unit = 0; unit < frontier.size(); ++unit)
-    graft(nodes, frontier[unit].node, subtrees[unit]);
+  grow_frontier(growth, frontier, buffers, budget, max_cores,
+                [&](const OpenNode& node, Tile<NarrowEntry>& part, std::vector<std::uint32_t>&) {
+                  fill_tile(part, tile, node.first, node.last, std::span(buffers.local_of));
+                });
+}
+
+void grow_counted(const Growth& growth, TreeScratch::Buffers& buffers, exec::CoreBudget* budget,
+                  std::size_t max_cores) {
+  CountedGrower grower(growth, buffers.counted, buffers.nodes);
+  std::vector<OpenNode> frontier;
+  grower.grow(frontier);
+  grow_frontier(growth, frontier, buffers, budget, max_cores,
+                [&](const OpenNode& node, Tile<NarrowEntry>& part,
+                    std::vector<std::uint32_t>& room) { grower.fill_tile(node, part, room); });
 }
 
 }  // namespace
@@ -412,17 +453,14 @@ GrownTree grow_tree(const TreeTask& task, const GrowthLimits& limits, TreeScratc
                       .min_weight = limits.min_weight_fraction_leaf * weight,
                       .weight = weight};
   TreeScratch::Buffers& buffers = scratch.buffers();
-  if (task.rows.size() <= kNarrowRows) {
+  if (CountedGrower::possible(growth)) {
+    grow_counted(growth, buffers, budget, max_cores);
+  } else if (task.rows.size() <= kNarrowRows) {
     grow_all(growth, buffers.narrow, buffers, budget, max_cores);
   } else {
     grow_all(growth, buffers.wide, buffers, budget, max_cores);
   }
-  // All at the end: the values lie scattered in memory, and here one load need not wait for
-  // another.
-  for (GrownNode& node : buffers.nodes) {
-    if (!node.is_leaf())
-      node.threshold = threshold_of(task.x.column(node.feature), node.below, node.above);
-  }
+  set_thresholds(task, buffers.nodes);
   if (limits.ccp_alpha > 0.0) prune(buffers.nodes, limits.ccp_alpha, weight);
   return pack(buffers.nodes, task.x.cols, weight);
 }

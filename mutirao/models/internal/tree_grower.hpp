@@ -40,9 +40,12 @@ struct GrowthLimits {
   double ccp_alpha = 0.0;
 };
 
+class CodedRows;
+
 struct TreeTask {
   data::MatrixView x;
   const RankedMatrix* ranked = nullptr;
+  const CodedRows* coded = nullptr;     ///< of all rows of x, where that is worth it
   std::span<const double> y;            ///< per row of x
   std::span<const std::uint32_t> rows;  ///< distinct, increasing, of positive weight
   std::span<const double> weights;      ///< per entry of rows; empty: all 1

@@ -68,7 +68,7 @@ void best_cuts_of(const SmallTile& tile, const std::uint32_t* features, std::siz
   __m512d wyl = zero;
   __m512d wl = zero;
   const auto add = [&](std::size_t i) {
-    const __m512i rows = _mm512_cvtepu8_epi64(load_half(rows_at + kLanes * i));
+    const __m512i rows = _mm512_maskz_cvtepu8_epi64(0xff, load_half(rows_at + kLanes * i));
     wyl = _mm512_add_pd(wyl, _mm512_permutex2var_pd(wy_low, rows, wy_high));
     wl = _mm512_add_pd(wl, _mm512_permutex2var_pd(w_low, rows, w_high));
   };
