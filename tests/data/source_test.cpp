@@ -126,6 +126,14 @@ TEST_F(Source, ALineBreakInsideQuotesIsText) {
   EXPECT_EQ(position_of_row(folder_.file("t.csv"), table, 1), "line 4");
 }
 
+TEST_F(Source, ALineBreakOfAnotherKindInsideQuotesIsText) {
+  const Table windows = read_table(folder_.write("t.csv", "a,b\n\"x\r\ny\",1\n\"x\ry\",2\n"));
+  EXPECT_THAT(windows.at("a").levels, ElementsAre("x\r\ny", "x\ry"));
+  const Table others = read_table(folder_.write("t.csv", "a,b\r\n\"x\ny\",1\r\nz,2\r\n"));
+  EXPECT_THAT(others.at("a").levels, ElementsAre("x\ny", "z"));
+  EXPECT_THAT(numbers_of(others, "b"), ElementsAre(1.0, 2.0));
+}
+
 TEST_F(Source, IntegersBeyondTwoToThe53AreNumbersButNotIntegral) {
   const Table table =
       read_table(folder_.write("t.csv", "a,b\n9007199254740993,9007199254740992\n1,2\n"));

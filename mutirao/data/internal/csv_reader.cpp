@@ -229,11 +229,12 @@ std::vector<std::string> fields_of(std::string_view line, char delimiter) {
 }
 
 Header header_of(DuckDbConnection& connection, const std::string& file) {
-  // A delimiter and quote that no text holds: every line is one cell.
+  // A delimiter and quote that no text holds: every line is one cell. Not strict, because without
+  // quotes a line break of another kind inside a cell looks like the end of a line.
   const std::string sql = fmt::format(
       "SELECT line FROM read_csv({}, columns={{'line': 'VARCHAR'}}, delim='\\x01', quote='', "
       "escape='', header=false, "
-      "auto_detect=false) LIMIT 1",
+      "auto_detect=false, strict_mode=false) LIMIT 1",
       sql_literal(file));
   const std::vector<std::string> lines = connection.query(sql).texts(0);
   Header header{lines.empty() ? std::string() : lines.front(), ',', {}};
