@@ -201,6 +201,13 @@ TEST_F(Source, AHeaderWithoutRowsSaysSo) {
               HasSubstr("h.csv has a header and no rows"));
 }
 
+TEST_F(Source, ADelimiterInAQuotedNameIsNoDelimiter) {
+  const Table table = read_table(folder_.write("q.csv", "a,\"b;c;d\"\n1,2\n"));
+  EXPECT_THAT(table.names(), ElementsAre("a", "b;c;d"));
+  const Table doubled = read_table(folder_.write("q.csv", "\"say \"\"b;c;d\"\"\",x\n1,2\n"));
+  EXPECT_THAT(doubled.names(), ElementsAre("say \"b;c;d\"", "x"));
+}
+
 TEST_F(Source, DuplicateColumnNamesAreFoundInTheHeader) {
   EXPECT_THAT(complaint_about(folder_.write("d.csv", "a,b,a\n1,2,3\n")),
               HasSubstr("columns 1 and 3 are both named 'a'"));

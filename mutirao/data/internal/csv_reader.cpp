@@ -23,6 +23,9 @@ constexpr double kLargestExactInteger = 9007199254740992.0;  // 2^53
 constexpr std::array<std::string_view, 7> kMissingTexts = {"",     "NA",   "N/A", "NaN",
                                                            "null", "None", "?"};
 
+// What may stand between the cells of a line; of equals the first is taken.
+constexpr std::string_view kDelimiters = ",;\t|";
+
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
@@ -228,6 +231,24 @@ std::vector<std::string> fields_of(std::string_view line, char delimiter) {
   return fields;
 }
 
+// How often each delimiter stands in the line outside quotes. A quote opens a field behind any of
+// them, as which one it is is not known yet, and behind another quote, which it doubles.
+std::array<std::size_t, kDelimiters.size()> delimiters_in(std::string_view line) {
+  std::array<std::size_t, kDelimiters.size()> counts{};
+  bool quoted = false;
+  bool may_open = true;
+  for (const char c : line) {
+    const std::size_t which = kDelimiters.find(c);
+    if (c == '"') {
+      quoted = !quoted && may_open;
+    } else if (!quoted && which != std::string_view::npos) {
+      ++counts[which];
+    }
+    may_open = c == '"' || which != std::string_view::npos;
+  }
+  return counts;
+}
+
 Header header_of(DuckDbConnection& connection, const std::string& file) {
   // A delimiter and quote that no text holds: every line is one cell. Not strict, because without
   // quotes a line break of another kind inside a cell looks like the end of a line.
@@ -243,14 +264,9 @@ Header header_of(DuckDbConnection& connection, const std::string& file) {
   while (header.line.ends_with('\r')) header.line.pop_back();
   if (header.line.empty())
     throw core::InvalidInput(fmt::format("{} is empty", file), "it needs a header line and rows");
-  std::size_t most = 1;
-  for (const char delimiter : {',', ';', '\t', '|'}) {
-    const std::size_t count = fields_of(header.line, delimiter).size();
-    if (count > most) {
-      most = count;
-      header.delimiter = delimiter;
-    }
-  }
+  const auto counts = delimiters_in(header.line);
+  header.delimiter = kDelimiters[static_cast<std::size_t>(
+      std::max_element(counts.begin(), counts.end()) - counts.begin())];
   header.names = fields_of(header.line, header.delimiter);
   return header;
 }
