@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <cstdlib>
 #include <iterator>
 #include <string_view>
 #include <vector>
@@ -46,7 +47,16 @@ void append_time(std::string& out, double seconds) {
   if (time.to_duration().count() == 0 && fraction == 0.0) return;
   fmt::format_to(into, "T{:02}:{:02}:{:02}", time.hours().count(), time.minutes().count(),
                  time.seconds().count());
-  if (fraction > 0.0) out += fmt::format("{:.6f}", fraction).substr(1);
+  if (fraction == 0.0) return;
+  // As few digits as read back the same moment, and at most those of a nanosecond.
+  std::string digits;
+  for (int count = 1; count <= 9; ++count) {
+    std::string rounded = fmt::format("{:.{}f}", fraction, count);
+    if (rounded.front() != '0') continue;  // that is the next second
+    digits = std::move(rounded);
+    if (whole + std::strtod(digits.c_str(), nullptr) == seconds) break;
+  }
+  if (!digits.empty()) out += digits.substr(1);
 }
 
 void append_cell(std::string& out, const Column& column, std::size_t row) {
