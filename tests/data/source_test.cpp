@@ -1,6 +1,8 @@
 #include "mutirao/data/source.hpp"
 
 #include <cmath>
+#include <filesystem>
+#include <iterator>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -155,6 +157,71 @@ TEST_F(Source, ReadsParquetAndKeepsNamesAndNulls) {
   EXPECT_EQ(table.at("T").levels[table.at("T").codes[2]], "a longer text than twelve");
 }
 
+TEST_F(Source, WritesIntegersAsIntegers) {
+  Table written;
+  written.add(number_column("i", std::vector<double>{1.0, std::nan(""), -9007199254740992.0}));
+  written.add(number_column("f", std::vector<double>{1.0, 2.0, 2.5}));
+  write_parquet(folder_.file("t.parquet"), written);
+  const Table table = read_table(folder_.file("t.parquet"));
+  EXPECT_TRUE(table.at("i").integral);
+  EXPECT_FALSE(table.at("f").integral);
+  EXPECT_EQ(table.at("i").numbers[2], -9007199254740992.0);
+  EXPECT_TRUE(table.at("i").is_missing(1));
+  const Table types = read_table("SELECT typeof(i) AS i, typeof(f) AS f FROM '" +
+                                 folder_.file("t.parquet") + "' LIMIT 1");
+  EXPECT_THAT(types.at("i").levels, ElementsAre("BIGINT"));
+  EXPECT_THAT(types.at("f").levels, ElementsAre("DOUBLE"));
+}
+
+TEST_F(Source, WritesMoreRowsThanOneVectorHolds) {
+  std::vector<double> numbers;
+  std::vector<std::optional<std::string>> texts;
+  for (int i = 0; i < 10001; ++i) {
+    numbers.push_back(i % 7 == 0 ? std::nan("") : i + 0.5);
+    texts.push_back(i % 5 == 0 ? std::nullopt : std::optional(std::to_string(i % 100)));
+  }
+  Table written;
+  written.add(number_column("x", numbers));
+  written.add(text_column("t", texts));
+  write_parquet(folder_.file("t.parquet"), written);
+  const Table table = read_table(folder_.file("t.parquet"));
+  ASSERT_EQ(table.rows(), 10001u);
+  for (std::size_t row = 0; row < table.rows(); ++row) {
+    ASSERT_EQ(table.at("x").is_missing(row), row % 7 == 0);
+    if (row % 7 != 0) {
+      ASSERT_EQ(table.at("x").numbers[row], numbers[row]);
+    }
+    ASSERT_EQ(table.at("t").is_missing(row), row % 5 == 0);
+    if (row % 5 != 0) {
+      ASSERT_EQ(table.at("t").levels[table.at("t").codes[row]], texts[row]);
+    }
+  }
+}
+
+TEST_F(Source, WritesOddNamesAndATableOfNoRows) {
+  Table written;
+  for (const char* name : {"a b", "say \"this\"", "select", "x'y", "caf\xc3\xa9"})
+    written.add(number_column(name, {}));
+  write_parquet(folder_.file("t.parquet"), written);
+  const Table table = read_table(folder_.file("t.parquet"), {.allow_no_rows = true});
+  EXPECT_EQ(table.names(), written.names());
+  EXPECT_EQ(table.rows(), 0u);
+}
+
+TEST_F(Source, AFileThatCannotBeWrittenIsNamedAndNotLeftHalf) {
+  Table written;
+  written.add(number_column("x", std::vector<double>{1.0}));
+  try {
+    write_parquet(folder_.file("no/t.parquet"), written);
+    FAIL();
+  } catch (const core::IoError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("cannot write " + folder_.file("no/t.parquet")));
+  }
+  std::filesystem::create_directory(folder_.file("t.parquet"));
+  EXPECT_THROW(write_parquet(folder_.file("t.parquet"), written), core::IoError);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_.path()), {}), 1);
+}
+
 TEST_F(Source, ReadsJsonLines) {
   const Table table =
       read_table(folder_.write("t.jsonl", "{\"a\": 1, \"b\": \"x\"}\n{\"a\": 2.5, \"b\": null}\n"));
@@ -199,6 +266,18 @@ TEST_F(Source, AnEmptyFileSaysSo) {
 TEST_F(Source, AHeaderWithoutRowsSaysSo) {
   EXPECT_THAT(complaint_about(folder_.write("h.csv", "a,b\n")),
               HasSubstr("h.csv has a header and no rows"));
+}
+
+TEST_F(Source, ASourceWithoutRowsIsATableOfNoRowsWhereThatIsAllowed) {
+  for (const std::string& source :
+       {folder_.write("h.csv", "a,\"b\"\n"), folder_.write("end.csv", "a,b"),
+        std::string("SELECT 1 AS a, 'x' AS b WHERE false")}) {
+    const Table table = read_table(source, {.allow_no_rows = true});
+    EXPECT_EQ(table.rows(), 0u) << source;
+    EXPECT_THAT(table.names(), ElementsAre("a", "b")) << source;
+    EXPECT_THROW(read_table(source), core::InvalidInput) << source;
+  }
+  EXPECT_THROW(read_table(folder_.write("e.csv", ""), {.allow_no_rows = true}), core::InvalidInput);
 }
 
 TEST_F(Source, ADelimiterInAQuotedNameIsNoDelimiter) {
