@@ -70,7 +70,12 @@ std::string bytes_text(std::uint64_t bytes) {
 }
 
 std::string number_text(double value) {
-  return std::isfinite(value) ? fmt::format("{:#.5g}", value) : "-";
+  if (!std::isfinite(value)) return "-";
+  std::string text = fmt::format("{:#.5g}", value);
+  // Where the point comes after the fifth digit, fmt puts a zero behind it that is none.
+  const std::size_t point = text.find('.');
+  if (point == (value < 0 ? 6 : 5)) text.resize(point);
+  return text;
 }
 
 std::string leaderboard_table(const train::RunResult& result) {
