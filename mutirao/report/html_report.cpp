@@ -94,7 +94,7 @@ std::string leaderboard(const train::RunResult& result) {
   html += fmt::format(
       "<th>{} of each fold, {} to {}</th><th class=\"number\">folds</th><th class=\"number\">final "
       "fit</th><th class=\"number\">memory</th></tr>\n",
-      result.metric, number_text(range.first), number_text(range.second));
+      escaped(result.metric), number_text(range.first), number_text(range.second));
   for (const CandidateResult& row : result.leaderboard) {
     html += fmt::format("<tr><td>{}</td>", escaped(row.model));
     if (row.status != CandidateStatus::kOk) {
