@@ -66,6 +66,7 @@ class KeyReader {
     if (!json_[key].is_object()) refuse(key, expected);
     for (const auto& [model, parameters] : json_[key].items()) {
       if (!parameters.is_object()) refuse(key, expected);
+      out[model];
       for (const auto& [name, value] : parameters.items()) {
         if (value.is_structured()) refuse(key, expected);
         out[model][name] = value.is_string() ? value.template get<std::string>()
@@ -178,6 +179,7 @@ Json to_json(const TrainConfig& config) {
   json["seed"] = config.seed;
   if (config.cores) json["cores"] = *config.cores;
   for (const auto& [model, parameters] : config.set) {
+    json["set"][model] = Json::object();
     for (const auto& [name, value] : parameters) json["set"][model][name] = value;
   }
   if (!config.drop.empty()) json["drop"] = config.drop;
@@ -223,11 +225,10 @@ TrainConfig read_config(const std::string& path) {
   try {
     json = Json::parse(text);
   } catch (const Json::parse_error& error) {
+    // The last byte that was read does not end the line that it is in.
+    const std::size_t before = error.byte == 0 ? 0 : std::min(error.byte - 1, text.size());
     const auto line =
-        1 +
-        std::count(text.begin(),
-                   text.begin() + static_cast<std::ptrdiff_t>(std::min(error.byte, text.size())),
-                   '\n');
+        1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(before), '\n');
     throw core::InvalidInput(fmt::format("{}, line {}: this is not JSON", path, line),
                              "compare it with the config.json of any run folder");
   }
