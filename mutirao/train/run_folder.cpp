@@ -80,7 +80,7 @@ class Replay {
     result_.version = event.at("version").get<std::string>();
     result_.data = config.data;
     result_.target = config.target;
-    result_.metric = config.metric;
+    result_.metric = models::find_metric(config.metric).name;
     result_.seed = config.seed;
   }
 
