@@ -75,6 +75,21 @@ void describe_failure(CandidateResult& row) {
 /// Thrown where a candidate is given up because the run stops.
 struct Stopped {};
 
+/// Holds the program to so many cores, until the run that asked for it is over.
+class CoreLimit {
+ public:
+  explicit CoreLimit(std::optional<std::size_t> cores)
+      : before_(exec::CoreBudget::current().cores()) {
+    if (cores) exec::CoreBudget::current().limit(std::min(*cores, exec::available_cores()));
+  }
+  ~CoreLimit() { exec::CoreBudget::current().limit(before_); }
+  CoreLimit(const CoreLimit&) = delete;
+  CoreLimit& operator=(const CoreLimit&) = delete;
+
+ private:
+  const std::size_t before_;
+};
+
 // One run: the thread that called train() and one driver thread per candidate under way.
 //
 //   train() --- reads the data in a worker process of its own, then watches
@@ -90,10 +105,11 @@ class Run {
         options_(options),
         folds_(fold_count(config)),
         metric_(models::find_metric(config.metric)),
-        folder_(options.out.empty() ? default_run_path(config.data) : options.out, config) {}
+        folder_(options.out.empty() ? default_run_path(config.data) : options.out, config),
+        core_limit_(config.cores) {}
 
   RunResult go() {
-    limit_cores();
+    warn_of_too_many_cores();
     event("run_started", {{"version", MUTIRAO_VERSION}, {"config", to_json(config_)}});
     read_data();
     folder_.keep();
@@ -111,9 +127,8 @@ class Run {
     std::chrono::steady_clock::time_point start;
   };
 
-  void limit_cores() {
+  void warn_of_too_many_cores() {
     const std::size_t available = exec::available_cores();
-    if (config_.cores) exec::CoreBudget::current().limit(std::min(*config_.cores, available));
     if (config_.cores.value_or(0) > available) {
       data_.warnings.push_back(fmt::format("{} cores were asked for, and this process may use {}",
                                            *config_.cores, available));
@@ -396,6 +411,7 @@ class Run {
   const std::size_t folds_;
   const models::Metric& metric_;
   RunFolder folder_;
+  const CoreLimit core_limit_;
   exec::ProcessExecutor data_process_{{.workers = 1}};
   internal::PreparedData data_;  // constant while drivers run
 

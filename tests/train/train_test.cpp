@@ -261,6 +261,20 @@ TEST_F(Train, TheSeedChoosesTheFolds) {
   EXPECT_NE(column(zero, "linear_regression"), column(one, "linear_regression"));
 }
 
+TEST_F(Train, ACoreLimitEndsWithTheRunThatAskedForIt) {
+  const std::size_t before = exec::CoreBudget::current().cores();
+  TrainConfig asked = config(data(), "linear_regression");
+  asked.cores = 1;
+  EXPECT_EQ(run(asked, "limited").cores, 1u);
+  EXPECT_EQ(exec::CoreBudget::current().cores(), before);
+  asked.cores.reset();
+  EXPECT_EQ(run(asked, "free").cores, before);
+  asked.cores = 1;
+  asked.target = "nowhere";
+  EXPECT_THROW(run(asked, "refused"), core::InvalidInput);
+  EXPECT_EQ(exec::CoreBudget::current().cores(), before);
+}
+
 TEST_F(Train, MoreCoresThanThereAreIsAWarning) {
   TrainConfig asked = config(data(), "linear_regression");
   asked.cores = 1000;
