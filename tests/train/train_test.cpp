@@ -670,6 +670,14 @@ TEST_F(TrainRefuses, ATextAmongTheNumbersOfTheTarget) {
             "leave it empty: rows without a target are dropped");
 }
 
+TEST_F(TrainRefuses, ATextAmongNumbersThatAreWrittenInOtherWays) {
+  TrainConfig asked =
+      config(folder_.write("t.csv", "x,y\n1,+5\n2, 6\n3,7 \n4,1e-400\n5,much\n6,8\n"));
+  asked.task = data::Task::kRegression;
+  EXPECT_THAT(complaint(asked), StartsWith("the target 'y' is to be a number, but line 6 holds "
+                                           "'much'"));
+}
+
 TEST_F(TrainRefuses, ATargetThatIsMissingEverywhere) {
   EXPECT_EQ(complaint("x,y\n1,\n2,\n"),
             "the target 'y' is missing in every row\nhint: name another column with --target");

@@ -17,10 +17,15 @@
 namespace mutirao::train::internal {
 namespace {
 
+/// As the CSV reader reads one.
 bool is_number(std::string_view text) {
+  const std::size_t begin = text.find_first_not_of(" \t");
+  if (begin == std::string_view::npos) return false;
+  text = text.substr(begin, text.find_last_not_of(" \t") + 1 - begin);
+  if (text.front() == '+') text.remove_prefix(1);
   double value = 0.0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size();
+  return error != std::errc::invalid_argument && end == text.data() + text.size();
 }
 
 /// The first row whose text is no number: what made the column a column of text.
