@@ -114,6 +114,13 @@ class NotSerializable : public core::Error {
       : Error(core::ErrorCode::kNotSerializable, message, std::move(hint)) {}
 };
 
+/// A task whose future was an argument failed, so this one cannot run. Its error is nested.
+class DependencyFailed : public core::Error {
+ public:
+  explicit DependencyFailed(const std::string& message)
+      : Error(core::ErrorCode::kDependencyFailed, message) {}
+};
+
 /// The task was cancelled before it ended.
 class Cancelled : public core::Error {
  public:

@@ -30,6 +30,8 @@
 #include "mutirao/exec/cancellation.hpp"
 #include "mutirao/exec/future.hpp"
 #include "mutirao/exec/internal/call.hpp"
+#include "mutirao/exec/internal/dependency.hpp"
+#include "mutirao/exec/shared_future.hpp"
 #include "mutirao/exec/task_options.hpp"
 
 namespace mutirao::exec {
@@ -48,7 +50,10 @@ class Executor {
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
-  /// Runs function(args...), all moved or copied, and gives its result.
+  /// Runs function(args...), all moved or copied, and gives its result. A Future or SharedFuture
+  /// among the arguments is a dependency: the task begins when it is ready and gets its value (a
+  /// void one is only waited for). If it failed, this task fails with DependencyFailed; if this
+  /// executor is shut down by then, with ExecutorClosed.
   template <class F, class... Args>
   requires(!std::is_same_v<std::decay_t<F>, TaskOptions>) auto submit(F&& function,
                                                                       Args&&... args) {
@@ -110,22 +115,37 @@ class Executor {
   const std::shared_ptr<internal::Backend>& backend() const noexcept { return backend_; }
   template <class F, class... Args>
   auto submit_local(TaskOptions options, F&& function, Args&&... args) {
-    internal::TaskRef task =
-        internal::make_local_task(backend_, internal::checked(std::move(options)),
-                                  std::forward<F>(function), std::forward<Args>(args)...);
-    backend_->start(task);
-    return Future<internal::ResultOf<F, Args...>>(std::move(task));
+    if constexpr (internal::kHasFutures<Args...>) {
+      using Call = internal::DeferredCall<std::decay_t<F>, internal::ValuesOf<Args...>>;
+      return Future<typename Call::Result>(Call::start_local(
+          backend_, internal::checked(std::move(options)), std::forward<F>(function),
+          std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)));
+    } else {
+      internal::TaskRef task =
+          internal::make_local_task(backend_, internal::checked(std::move(options)),
+                                    std::forward<F>(function), std::forward<Args>(args)...);
+      backend_->start(task);
+      return Future<internal::ResultOf<F, Args...>>(std::move(task));
+    }
   }
 
  private:
   template <class F, class... Args>
   auto start(internal::OptionsRef options, F&& function, Args&&... args) {
-    internal::require_sendable<F, Args...>();
-    using R = internal::ResultOf<F, Args...>;
-    internal::TaskRef task = internal::make_task(
-        backend_, std::move(options), std::forward<F>(function), std::forward<Args>(args)...);
-    backend_->start(task);
-    return Future<R>(std::move(task));
+    if constexpr (internal::kHasFutures<Args...>) {
+      using Call = internal::DeferredCall<std::decay_t<F>, internal::ValuesOf<Args...>>;
+      Call::require_sendable();
+      return Future<typename Call::Result>(
+          Call::start(backend_, std::move(options), std::forward<F>(function),
+                      std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)));
+    } else {
+      internal::require_sendable<F, Args...>();
+      using R = internal::ResultOf<F, Args...>;
+      internal::TaskRef task = internal::make_task(
+          backend_, std::move(options), std::forward<F>(function), std::forward<Args>(args)...);
+      backend_->start(task);
+      return Future<R>(std::move(task));
+    }
   }
 
   /// When map ends early, what has not begun is taken back.
@@ -140,5 +160,11 @@ class Executor {
 
   const std::shared_ptr<internal::Backend> backend_;
 };
+
+template <class R>
+template <class F>
+auto Future<R>::then(Executor& executor, F&& function) && {
+  return executor.submit(std::forward<F>(function), std::move(*this));
+}
 
 }  // namespace mutirao::exec

@@ -26,6 +26,8 @@
 namespace mutirao::exec {
 
 class Executor;
+template <class R>
+class SharedFuture;
 
 template <class R>
 class [[nodiscard]] Future {
@@ -64,6 +66,16 @@ class [[nodiscard]] Future {
   /// Whether get() would return at once.
   bool ready() const { return need_task()->poll(); }
 
+  /// Calls `function` with the value (with nothing, for void) on `executor` when it is there, as
+  /// executor.submit(function, std::move(*this)) does; see Executor::submit about failures.
+  template <class F>
+  auto then(Executor& executor, F&& function) &&;
+  /// A future of the same task that can be copied. Empties this one.
+  SharedFuture<R> share() && {
+    internal::TaskRef task = std::move(need_task());
+    return SharedFuture<R>(std::move(task));
+  }
+
   /// The last that the task reported; all zero before the first.
   Progress progress() const { return need_task()->progress(); }
   /// The process that runs or ran the task; 0 while none does.
@@ -71,6 +83,7 @@ class [[nodiscard]] Future {
 
  private:
   friend class Executor;
+  friend struct internal::FutureAccess;
   explicit Future(internal::TaskRef task) noexcept : task_(std::move(task)) {}
   const internal::TaskRef& need_task() const {
     if (!task_) internal::throw_empty_future();

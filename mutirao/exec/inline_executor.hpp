@@ -16,12 +16,12 @@ class InlineExecutor final : public Executor {
   using Executor::submit;
   /// Also takes what cannot be sent: lambdas with captures, arguments that only move.
   template <class F, class... Args>
-  requires(!internal::Sendable<F, Args...>) auto submit(F&& function, Args&&... args) {
+  requires(!internal::SendableCall<F, Args...>) auto submit(F&& function, Args&&... args) {
     return submit_local(TaskOptions{}, std::forward<F>(function), std::forward<Args>(args)...);
   }
   template <class F, class... Args>
-  requires(!internal::Sendable<F, Args...>) auto submit(TaskOptions options, F&& function,
-                                                        Args&&... args) {
+  requires(!internal::SendableCall<F, Args...>) auto submit(TaskOptions options, F&& function,
+                                                            Args&&... args) {
     return submit_local(std::move(options), std::forward<F>(function), std::forward<Args>(args)...);
   }
 };

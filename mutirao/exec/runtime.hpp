@@ -20,6 +20,8 @@
 
 namespace mutirao::exec {
 
+class Executor;
+
 class Runtime {
  public:
   Runtime(int& argc, char** argv);
@@ -29,6 +31,11 @@ class Runtime {
 
   /// Whether a Runtime exists, here or, in a worker, in the program that started it.
   static bool exists() noexcept;
+
+  /// Where what follows a task happens that names no executor of its own: coroutines go on there
+  /// after co_await, and values of dependencies are encoded there. One per program, on threads; it
+  /// needs no Runtime and is never shut down.
+  static Executor& continuations();
 
  private:
   pid_t zygote_ = 0;

@@ -18,9 +18,11 @@
 #include "mutirao/core/error.hpp"
 #include "mutirao/core/futex.hpp"
 #include "mutirao/exec/core_budget.hpp"
-#include "mutirao/exec/internal/core_words.hpp"
+#include "mutirao/exec/internal/blocked_section.hpp"
+#include "mutirao/exec/internal/continuations.hpp"
 #include "mutirao/exec/internal/inline_backend.hpp"
 #include "mutirao/exec/internal/pending_tasks.hpp"
+#include "mutirao/exec/runtime.hpp"
 
 namespace mutirao::exec {
 namespace {
@@ -81,22 +83,20 @@ class ThreadPool final : public Backend {
       task.run();
       return true;
     }
-    const internal::CoreLoan loan;
-    current_pool->block();
-    const bool done = task.sleep_until(deadline);
-    current_pool->unblock();
-    return done;
+    const internal::BlockedSection blocked;
+    return task.sleep_until(deadline);
   }
 
   void pause(Task& task, std::chrono::nanoseconds time) override {
     if (time.count() == 0) return;
-    const internal::CoreLoan loan;
-    if (current_pool != nullptr) current_pool->block();
+    const internal::BlockedSection blocked;
     Backend::pause(task, time);
-    if (current_pool != nullptr) current_pool->unblock();
   }
 
   std::size_t worker_count() const noexcept override { return thread_count_; }
+
+  /// The pool whose thread this is, if any.
+  static ThreadPool* current() noexcept { return current_pool; }
 
   void shut_down(Shutdown how) override {
     if (current_pool == this) {
@@ -124,6 +124,35 @@ class ThreadPool final : public Backend {
     }
     TaskRef task;
     while (pop(task)) cancel_unbegun(*task);
+  }
+
+  /// The calling thread will sleep inside its task: another takes its place.
+  void block() {
+    const std::lock_guard lock(mutex_);
+    if (parked_ > 0) {
+      --parked_;
+      ++tickets_;
+      unparked_.notify_one();
+    } else if (threads_.size() < thread_count_ + kMostSubstitutes) {
+      try {
+        add_thread();
+      } catch (const std::system_error&) {
+        // Without a substitute there is only less parallelism.
+        ++missing_;
+      }
+    } else {
+      ++missing_;
+    }
+  }
+
+  /// The calling thread goes on: some thread, after its task, is one too many.
+  void unblock() {
+    const std::lock_guard lock(mutex_);
+    if (missing_ > 0) {
+      --missing_;
+    } else {
+      surplus_.fetch_add(1, std::memory_order_relaxed);
+    }
   }
 
  private:
@@ -210,35 +239,6 @@ class ThreadPool final : public Backend {
     }
   }
 
-  /// The calling thread will sleep inside its task: another takes its place.
-  void block() {
-    const std::lock_guard lock(mutex_);
-    if (parked_ > 0) {
-      --parked_;
-      ++tickets_;
-      unparked_.notify_one();
-    } else if (threads_.size() < thread_count_ + kMostSubstitutes) {
-      try {
-        add_thread();
-      } catch (const std::system_error&) {
-        // Without a substitute there is only less parallelism.
-        ++missing_;
-      }
-    } else {
-      ++missing_;
-    }
-  }
-
-  /// The calling thread goes on: some thread, after its task, is one too many.
-  void unblock() {
-    const std::lock_guard lock(mutex_);
-    if (missing_ > 0) {
-      --missing_;
-    } else {
-      surplus_.fetch_add(1, std::memory_order_relaxed);
-    }
-  }
-
   void step_back() {
     std::unique_lock lock(mutex_);
     if (surplus_.load(std::memory_order_relaxed) == 0) return;
@@ -276,6 +276,22 @@ class ThreadPool final : public Backend {
 
 thread_local ThreadPool* ThreadPool::current_pool = nullptr;
 
+/// Says what stands behind it.
+class Continuations final : public Executor {
+ public:
+  Continuations() : Executor(std::make_shared<ThreadPool>(CoreBudget::current().cores())) {}
+  const std::shared_ptr<Backend>& shared_backend() const noexcept { return backend(); }
+  void run(std::function<void()> body) {
+    (void)submit_local(TaskOptions{}, [run = std::move(body)] { run(); });
+  }
+};
+
+Continuations& continuations() {
+  // Lives as long as the program, which does not wait for what still follows at its end.
+  static Continuations& executor = *new Continuations;
+  return executor;
+}
+
 std::shared_ptr<Backend> make_backend(const ThreadExecutorOptions& options) {
   if (internal::inline_is_forced()) return internal::make_inline_backend();
   const std::size_t threads =
@@ -288,6 +304,26 @@ std::shared_ptr<Backend> make_backend(const ThreadExecutorOptions& options) {
 }
 
 }  // namespace
+
+namespace internal {
+
+BlockedSection::BlockedSection() {
+  if (ThreadPool* pool = ThreadPool::current()) pool->block();
+}
+
+BlockedSection::~BlockedSection() {
+  if (ThreadPool* pool = ThreadPool::current()) pool->unblock();
+}
+
+std::shared_ptr<Backend> continuations_backend() { return continuations().shared_backend(); }
+
+void post_continuation(std::function<void()> body) noexcept {
+  continuations().run(std::move(body));
+}
+
+}  // namespace internal
+
+Executor& Runtime::continuations() { return exec::continuations(); }
 
 ThreadExecutor::ThreadExecutor(ThreadExecutorOptions options) : Executor(make_backend(options)) {}
 

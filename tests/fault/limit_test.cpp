@@ -93,6 +93,17 @@ TEST(TimeoutTest, SigtermComesFirstSoThatATaskCanTidyUp) {
   EXPECT_TRUE(std::filesystem::remove(file));
 }
 
+TEST(TimeoutTest, TheFutureFailsAtTheDeadlineWhateverTheProcessDoes) {
+  ProcessExecutor pool({.workers = 1, .grace = 24h});
+  Future<void> deaf = pool.submit({.timeout = 5ms}, [] {
+    std::signal(SIGTERM, SIG_IGN);
+    for (;;) ::pause();
+  });
+  EXPECT_THROW(deaf.get(), TaskTimeout);
+  EXPECT_EQ(live_workers().size(), 1u);
+  pool.shutdown(Shutdown::kKill);
+}
+
 TEST(TimeoutTest, ACrashIsTriedAgain) {
   const std::string file =
       std::filesystem::temp_directory_path() / ("mutirao_crash_" + std::to_string(::getpid()));

@@ -136,6 +136,13 @@ class LocalCall final : public LocalTask<ResultOf<F, Args...>> {
         call_(std::in_place, std::forward<G>(function),
               std::tuple<Args...>(std::forward<Given>(args)...)) {}
 
+  /// One whose arguments come later, through prepare().
+  LocalCall(std::shared_ptr<Backend> backend, OptionsRef options)
+      : LocalTask<ResultOf<F, Args...>>(std::move(backend), std::move(options), false) {}
+  void prepare(F function, std::tuple<Args...> arguments) {
+    call_.emplace(std::move(function), std::move(arguments));
+  }
+
   void run() noexcept override {
     const CurrentTask current(this);
     std::exception_ptr error;
@@ -182,12 +189,32 @@ class LocalCall final : public LocalTask<ResultOf<F, Args...>> {
 
 [[noreturn]] void throw_not_repeatable(const std::string& task);
 
+template <class Call>
+void check_repeatable(const OptionsRef& options) {
+  if (options && options->retry.attempts > 1 && !Call::kRepeatable)
+    throw_not_repeatable(options->name);
+}
+
+/// F and Args are not references. Throws NotSerializable.
+template <class F, class... Args>
+void encode_call(RemoteTask& task, const F& function, const Args&... args) {
+  static const FunctionId kEntry =
+      identify(reinterpret_cast<AnyFunction>(&remote_entry<F, Args...>));
+  core::OutputArchive archive(task.request);
+  try {
+    save_entry(archive, kEntry);
+    save_function(archive, function);
+    (archive(args), ...);
+  } catch (...) {
+    throw_not_serializable(task.name());
+  }
+}
+
 template <class F, class... Args>
 TaskRef make_local_task(const std::shared_ptr<Backend>& backend, OptionsRef options, F&& function,
                         Args&&... args) {
   using Task = LocalCall<std::decay_t<F>, std::decay_t<Args>...>;
-  if (options && options->retry.attempts > 1 && !Task::kRepeatable)
-    throw_not_repeatable(options->name);
+  check_repeatable<Task>(options);
   return TaskRef(new Task(backend, std::move(options), std::forward<F>(function),
                           std::forward<Args>(args)...));
 }
@@ -201,17 +228,7 @@ TaskRef make_task(const std::shared_ptr<Backend>& backend, OptionsRef options, F
   }
   auto* task = new RemoteTask(backend, std::move(options));
   TaskRef reference(task);
-  static const FunctionId kEntry = identify(
-      reinterpret_cast<AnyFunction>(&remote_entry<std::decay_t<F>, std::decay_t<Args>...>));
-  core::OutputArchive archive(task->request);
-  try {
-    save_entry(archive, kEntry);
-    const std::decay_t<F>& stored = function;
-    save_function(archive, stored);
-    (archive(static_cast<const std::decay_t<Args>&>(args)), ...);
-  } catch (...) {
-    throw_not_serializable(task->name());
-  }
+  encode_call<std::decay_t<F>, std::decay_t<Args>...>(*task, function, args...);
   return reference;
 }
 

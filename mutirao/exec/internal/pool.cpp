@@ -110,6 +110,7 @@ void Pool::accept(const TaskRef& task) {
     } catch (const core::Error& error) {
       if (!anybody_works()) {
         task->fail(std::make_exception_ptr(WorkerInitFailed(error.what(), error.hint())));
+        if (led_) bell_.wake_everybody();
         return;
       }
     }
@@ -235,9 +236,10 @@ TaskRef Pool::take_back(Task& task) {
 bool Pool::cancel_queued(Task& task) {
   const std::lock_guard lock(mutex_);
   const TaskRef taken = take_back(task);
-  if (taken)
-    taken->fail(std::make_exception_ptr(Cancelled("the task was cancelled before it began")));
-  return static_cast<bool>(taken);
+  if (!taken) return false;
+  taken->fail(std::make_exception_ptr(Cancelled("the task was cancelled before it began")));
+  if (led_) bell_.wake_everybody();
+  return true;
 }
 
 bool Pool::cancel(Task& task) {
@@ -345,6 +347,18 @@ void Pool::detach() {
   if (!led_) leave_to_server();
 }
 
+void Pool::watch(Task& task) {
+  const std::lock_guard lock(mutex_);
+  some_are_watched_ = true;
+  // Who sleeps may have a later count in mind.
+  auto& remote = static_cast<RemoteTask&>(task);
+  if (WorkerProcess* worker = worker_of(remote)) {
+    worker->notify_at(0);
+    if (worker->something_done()) drain_and_feed();
+  }
+  if (!led_) leave_to_server();
+}
+
 bool Pool::something_done() const noexcept {
   return std::any_of(workers_.begin(), workers_.end(),
                      [](const auto& worker) { return worker && worker->something_done(); });
@@ -406,7 +420,9 @@ bool Pool::steal_for(std::uint32_t index) {
 /// See Note [Who looks].
 void Pool::arm(Bell::Armed who) {
   for (const auto& worker : workers_) {
-    if (worker) worker->notify_at(worker->feeding_point(!pending_.empty()));
+    if (!worker) continue;
+    const std::uint64_t feeding = worker->feeding_point(!pending_.empty());
+    worker->notify_at(some_are_watched_ ? std::min(feeding, worker->first_watched()) : feeding);
   }
   for (const RemoteTask* task : waiting_) {
     if (WorkerProcess* worker = worker_of(*const_cast<RemoteTask*>(task)))

@@ -44,6 +44,8 @@ class Pool final : public Backend, public SpawnListener, public std::enable_shar
   bool wait(Task& task, std::optional<TimePoint> deadline) override;
   void poll() override;
   void detach() override;
+  void watch(Task& task) override;
+  void wake_waiters() override { bell_.wake_everybody(); }
   Progress progress(Task& task) override;
   pid_t worker_pid(Task& task) override;
   std::size_t worker_count() const noexcept override { return worker_count_; }
@@ -125,6 +127,7 @@ class Pool final : public Backend, public SpawnListener, public std::enable_shar
   std::vector<std::pair<TimePoint, TaskRef>> delayed_;  // wait for their next attempt
   std::vector<WorkerProcess::Failed> failed_;
   bool priorities_differ_ = false;
+  bool some_are_watched_ = false;
   bool takes_no_retries_ = false;
   std::uint64_t memory_kills_ = 0;    // of the kernel, as far as they are accounted for
   std::vector<RemoteTask*> waiting_;  // what threads sleep for; the leader's is among them

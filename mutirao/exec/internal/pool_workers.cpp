@@ -199,6 +199,8 @@ void Pool::keep_time() {
       worker->drain(failed_);
       const WorkerProcess::Overdue late = worker->take_overdue(now);
       if (late.task) give_up_on(*worker, late);
+      // Who waits for it may sleep until the worker rings, which it may never do.
+      if (led_) bell_.wake_everybody();
     }
     next = std::min(next, worker->next_deadline(now));
   }

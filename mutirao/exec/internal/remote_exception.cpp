@@ -205,6 +205,7 @@ const std::vector<Rule>& rules() {
       hinted_rule<WorkerInitFailed>("exec.WorkerInitFailed"),
       hinted_rule<NotSerializable>("exec.NotSerializable"),
       unhinted_rule<Cancelled>("exec.Cancelled"),
+      unhinted_rule<DependencyFailed>("exec.DependencyFailed"),
       unhinted_rule<ExecutorClosed>("exec.ExecutorClosed"),
       rule_for<core::Error>(
           "core.Error", &save_error,

@@ -39,7 +39,53 @@ void Task::detach() {
 
 void Task::request_stop() { backend_->stop_sources().request(*this); }
 
-bool Task::cancel() { return backend_->cancel(*this); }
+Task::Continuation* Task::ended() noexcept {
+  static Continuation mark{};
+  return &mark;
+}
+
+Task::~Task() {
+  Continuation* each = continuations_.load(std::memory_order_acquire);
+  while (each != nullptr && each != ended()) {
+    const std::unique_ptr<Continuation> dropped(each);
+    each = each->next;
+  }
+}
+
+void Task::when_done(std::function<void()> action) {
+  add(kWatched);
+  auto node = std::make_unique<Continuation>();
+  node->action = std::move(action);
+  Continuation* first = continuations_.load(std::memory_order_acquire);
+  do {
+    if (first == ended()) return node->action();
+    node->next = first;
+  } while (!continuations_.compare_exchange_weak(first, node.get(), std::memory_order_acq_rel));
+  node.release();
+  backend_->watch(*this);
+}
+
+void Task::start() {
+  add(kPrepared);
+  retain();
+  backend_->start(TaskRef(this));
+}
+
+void Task::fail_outside(std::exception_ptr error) {
+  fail(std::move(error));
+  backend_->wake_waiters();
+}
+
+bool Task::cancel() {
+  if (status() & kDeferred) {
+    if (done()) return false;
+    if ((add(kReleased) & kReleased) == 0) {
+      fail_outside(std::make_exception_ptr(Cancelled("the task was cancelled before it began")));
+      return true;
+    }
+  }
+  return backend_->cancel(*this);
+}
 
 std::stop_token Task::stop_token() { return backend_->stop_sources().token_of(*this); }
 
@@ -75,7 +121,8 @@ void Task::nudge() noexcept {
 
 bool Task::claim() noexcept {
   std::uint32_t status = status_.load(std::memory_order_acquire);
-  while ((status & (kRunning | kDone)) == 0) {
+  while ((status & (kRunning | kDone)) == 0 &&
+         ((status & kDeferred) == 0 || (status & kPrepared) != 0)) {
     if (status_.compare_exchange_weak(status, status | kRunning, std::memory_order_acq_rel))
       return true;
   }
@@ -84,7 +131,21 @@ bool Task::claim() noexcept {
 
 void Task::finish() noexcept {
   const std::uint32_t before = status_.fetch_or(kDone, std::memory_order_acq_rel);
+  Continuation* first = continuations_.exchange(ended(), std::memory_order_acq_rel);
+  // Oldest first: the list grew at its head.
+  Continuation* in_order = nullptr;
+  while (first != nullptr) {
+    Continuation* const next = first->next;
+    first->next = in_order;
+    in_order = first;
+    first = next;
+  }
   if (before & kHasWaiter) core::futex_wake(status_, INT_MAX, core::FutexScope::kProcess);
+  while (in_order != nullptr) {
+    const std::unique_ptr<Continuation> each(in_order);
+    in_order = each->next;
+    each->action();
+  }
 }
 
 const TaskOptions& Task::options() const noexcept {

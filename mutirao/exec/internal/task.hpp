@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -31,6 +32,7 @@ using TimePoint = std::chrono::steady_clock::time_point;
 
 class Backend;
 class RemoteTask;
+class TaskRef;
 
 /// Null: the defaults, which most tasks have.
 using OptionsRef = std::shared_ptr<const TaskOptions>;
@@ -57,7 +59,11 @@ class Task : public TaskContext {
     kStopRequested = 8,
     kHasStopSource = 16,
     kSettled = 32,
-    kNudge = 0x100
+    kDeferred = 64,     // waits for its dependencies
+    kReleased = 128,    // and whoever set this decided what became of it
+    kPrepared = 0x100,  // and it has its arguments now
+    kWatched = 0x200,
+    kNudge = 0x400
   };
 
   Task(std::shared_ptr<Backend> backend, OptionsRef options, bool remote)
@@ -77,6 +83,13 @@ class Task : public TaskContext {
   bool cancel();
   /// Asks a local task that runs.
   void request_stop();
+  /// Gives it to its backend.
+  void start();
+  /// Calls `action` once it is done: at once, or on the thread that sees the end and may hold
+  /// locks. Short; does not throw; takes no task's or pool's lock.
+  void when_done(std::function<void()> action);
+  /// fail(), by somebody that its backend does not know of.
+  void fail_outside(std::exception_ptr error);
 
   /// Sleeps until done or the deadline; used by backends that have nothing better to do.
   bool sleep_until(std::optional<TimePoint> deadline) noexcept;
@@ -122,7 +135,7 @@ class Task : public TaskContext {
   }
 
  protected:
-  virtual ~Task() = default;
+  virtual ~Task();
   /// How a local attempt ended (null: well): sees to a further one, for which it returns true, or
   /// finishes the task.
   bool run_again(const std::exception_ptr& error, unsigned attempt) noexcept;
@@ -135,8 +148,15 @@ class Task : public TaskContext {
   const std::shared_ptr<Backend> backend_;
   const OptionsRef options_;
   const bool remote_;
+  struct Continuation {
+    std::function<void()> action;
+    Continuation* next;
+  };
+  static Continuation* ended() noexcept;
+
   std::exception_ptr error_;  // written before kDone, read after
   ProgressCell progress_;
+  std::atomic<Continuation*> continuations_{nullptr};  // ended(): done, no more are taken
 };
 
 /// Counts one reference to a task.
@@ -211,6 +231,10 @@ class Backend {
   virtual Progress progress(Task& task);
   /// Nobody waits for the task any more, and nobody will.
   virtual void detach() {}
+  /// Nobody may be waiting for the task, but its end should be noticed at once.
+  virtual void watch(Task&) {}
+  /// A task was finished by somebody else: whoever waits must look.
+  virtual void wake_waiters() {}
   virtual pid_t worker_pid(Task& task) { return task.known_worker_pid(); }
   virtual std::size_t worker_count() const noexcept = 0;
 
@@ -286,6 +310,22 @@ class CurrentTask {
 
  private:
   TaskContext* outer_;
+};
+
+/// How the rest of this library gets at the task behind a future.
+struct FutureAccess {
+  template <class F>
+  static const TaskRef& task(const F& future) {
+    if constexpr (requires { future.task_; }) {
+      return future.task_;
+    } else {
+      return future.need_state().task;
+    }
+  }
+  template <class F>
+  static F make(TaskRef task) {
+    return F(std::move(task));
+  }
 };
 
 /// The value of a finished task, or its exception.

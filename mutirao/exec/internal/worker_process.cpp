@@ -434,6 +434,14 @@ void WorkerProcess::drop_released_memory() {
   channel_->wake_worker();
 }
 
+std::uint64_t WorkerProcess::first_watched() const noexcept {
+  for (std::uint64_t number = head_; number < tail_; ++number) {
+    const InFlight& entry = tasks_[number % Channel::kSlots];
+    if (entry.task && (entry.task->status() & Task::kWatched) != 0) return number + 1;
+  }
+  return std::numeric_limits<std::uint64_t>::max();
+}
+
 bool WorkerProcess::read_progress(const RemoteTask& task, Progress& progress) const noexcept {
   return channel_->slot(task.sequence).progress.read(progress);
 }

@@ -121,6 +121,9 @@ class WorkerProcess {
     return more ? head_ + (tail_ - head_ + 1) / 2 : tail_;
   }
 
+  /// The count at which the first task is done whose end should be noticed at once.
+  std::uint64_t first_watched() const noexcept;
+
   bool read_progress(const RemoteTask& task, Progress& progress) const noexcept;
   /// 0 when the worker has not begun this task.
   pid_t process_running(const RemoteTask& task) const noexcept;
