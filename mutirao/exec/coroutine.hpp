@@ -40,8 +40,9 @@ struct FutureAwaiter {
   F future;
   bool await_ready() const { return future.ready(); }
   void await_suspend(std::coroutine_handle<> waiting) const {
-    FutureAccess::task(future)->when_done(
-        [waiting] { post_continuation([waiting] { waiting.resume(); }); });
+    // The coroutine may go on, and this awaiter with its future be gone, before when_done returns.
+    const TaskRef task = FutureAccess::task(future);
+    task->when_done([waiting] { post_continuation([waiting] { waiting.resume(); }); });
   }
   decltype(auto) await_resume() { return future.get(); }
 };

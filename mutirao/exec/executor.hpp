@@ -107,6 +107,7 @@ class Executor {
   /// before.
   void shutdown(Shutdown how = Shutdown::kWait) { backend_->shut_down(how); }
 
+  ExecutorStats stats() const { return backend_->stats(); }
   /// How many tasks can run at the same time.
   std::size_t worker_count() const noexcept { return backend_->worker_count(); }
 
@@ -130,6 +131,8 @@ class Executor {
   }
 
  private:
+  friend class CancelOnInterrupt;
+
   template <class F, class... Args>
   auto start(internal::OptionsRef options, F&& function, Args&&... args) {
     if constexpr (internal::kHasFutures<Args...>) {

@@ -72,7 +72,10 @@ std::shared_ptr<internal::Backend> make_backend(const ProcessExecutorOptions& op
   return internal::Pool::start_workers(
       workers, {.grace = options.grace,
                 .memory_group = !options.memory_group.empty() ? options.memory_group
-                                                              : core::delegated_memory_group()});
+                                                              : core::delegated_memory_group(),
+                .initializer = options.initializer,
+                .initializer_timeout = options.initializer_timeout,
+                .max_tasks_per_worker = options.max_tasks_per_worker});
 }
 
 }  // namespace

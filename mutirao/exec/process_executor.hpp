@@ -20,6 +20,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "mutirao/exec/executor.hpp"
@@ -34,6 +35,12 @@ struct ProcessExecutorOptions {
   /// the kernel keeps memory limits. Empty: this process's own group if it was delegated to this
   /// (ordinary) user; else memory is looked at every 10 ms.
   std::string memory_group;
+  /// Called once in every worker before its first task; a lambda without captures will do. When it
+  /// throws, crashes or takes too long in three workers in a row, tasks fail with WorkerInitFailed.
+  void (*initializer)() = nullptr;
+  std::chrono::nanoseconds initializer_timeout = std::chrono::minutes(1);  ///< 0: none
+  /// After so many tasks a worker is replaced by a fresh one; 0: never.
+  std::uint64_t max_tasks_per_worker = 0;
 };
 
 class ProcessExecutor final : public Executor {

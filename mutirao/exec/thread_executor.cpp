@@ -5,6 +5,8 @@
 #include <chrono>
 #include <climits>
 #include <condition_variable>
+#include <cstdint>
+#include <deque>
 #include <list>
 #include <mutex>
 #include <optional>
@@ -22,6 +24,7 @@
 #include "mutirao/exec/internal/continuations.hpp"
 #include "mutirao/exec/internal/inline_backend.hpp"
 #include "mutirao/exec/internal/pending_tasks.hpp"
+#include "mutirao/exec/internal/trace_log.hpp"
 #include "mutirao/exec/runtime.hpp"
 
 namespace mutirao::exec {
@@ -41,6 +44,16 @@ constexpr auto kLookFor = std::chrono::microseconds(30);
 /// who pushes wakes one if `sleepers_` says that any sleeps. Both sides use a read-modify-write of
 /// `sleepers_`, so one of them sees the other.
 class ThreadPool final : public Backend {
+  /// What one thread has done; written by it alone.
+  struct alignas(64) Count {
+    std::atomic<std::uint64_t> begun{0};
+    std::atomic<std::uint64_t> done{0};
+    std::atomic<std::uint64_t> failed{0};
+    static void add(std::atomic<std::uint64_t>& value) noexcept {
+      value.store(value.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    }
+  };
+
  public:
   explicit ThreadPool(std::size_t threads) : Backend(false), thread_count_(threads) {
     try {
@@ -54,14 +67,18 @@ class ThreadPool final : public Backend {
   }
 
   void start(const TaskRef& task) override {
+    if (internal::tracing()) task->note_queued();
     if (closed_.load(std::memory_order_acquire))
       throw ExecutorClosed("this executor was shut down and takes no more tasks");
-    if (!task->has_options() || !accept_options(task)) queue_.push(task);
+    const bool ranked = task->has_options() && accept_options(task);
+    submitted_.fetch_add(1, std::memory_order_relaxed);
+    if (!ranked) queue_.push(task);
     wake(1);
   }
 
   bool cancel_queued(Task& task) override {
     if (!task.claim()) return false;
+    cancelled_.fetch_add(1, std::memory_order_relaxed);
     task.fail(std::make_exception_ptr(Cancelled("the task was cancelled before it began")));
     return true;
   }
@@ -80,7 +97,7 @@ class ThreadPool final : public Backend {
     }
     // Inside a task: running the awaited one here can neither block nor reorder anything else.
     if (!deadline && task.claim()) {
-      task.run();
+      run_claimed(task);
       return true;
     }
     const internal::BlockedSection blocked;
@@ -95,14 +112,29 @@ class ThreadPool final : public Backend {
 
   std::size_t worker_count() const noexcept override { return thread_count_; }
 
+  ExecutorStats stats() const override {
+    ExecutorStats stats;
+    std::uint64_t begun = 0;
+    const std::lock_guard lock(mutex_);
+    for (const Count& count : counts_) {
+      stats.done += count.done.load(std::memory_order_relaxed);
+      stats.failed += count.failed.load(std::memory_order_relaxed);
+      begun += count.begun.load(std::memory_order_relaxed);
+    }
+    const std::uint64_t cancelled = cancelled_.load(std::memory_order_relaxed);
+    const std::uint64_t submitted = submitted_.load(std::memory_order_relaxed);
+    stats.running = begun > stats.done ? begun - stats.done : 0;
+    stats.queued = submitted > begun + cancelled ? submitted - begun - cancelled : 0;
+    stats.done += cancelled;
+    stats.workers = threads_.size();
+    stats.workers_started = counts_.size();
+    return stats;
+  }
+
   /// The pool whose thread this is, if any.
   static ThreadPool* current() noexcept { return current_pool; }
 
-  void shut_down(Shutdown how) override {
-    if (current_pool == this) {
-      throw core::InvalidArgument("an executor cannot be shut down by one of its own tasks",
-                                  "shut it down where it was made");
-    }
+  void close(Shutdown how) override {
     if (how != Shutdown::kWait) cancels_.store(true, std::memory_order_release);
     closed_.store(true, std::memory_order_seq_cst);
     if (how == Shutdown::kKill) stop_sources().request_all();
@@ -111,6 +143,14 @@ class ThreadPool final : public Backend {
       const std::lock_guard lock(mutex_);
       unparked_.notify_all();
     }
+  }
+
+  void shut_down(Shutdown how) override {
+    if (current_pool == this) {
+      throw core::InvalidArgument("an executor cannot be shut down by one of its own tasks",
+                                  "shut it down where it was made");
+    }
+    close(how);
     const std::lock_guard joining(joining_);
     // A thread may still add another while it runs its last task.
     for (;;) {
@@ -191,29 +231,47 @@ class ThreadPool final : public Backend {
     core::futex_wake(epoch_, count, core::FutexScope::kProcess);
   }
 
-  static void cancel_unbegun(Task& task) {
+  void cancel_unbegun(Task& task) {
     if (!task.claim()) return;
+    cancelled_.fetch_add(1, std::memory_order_relaxed);
     task.fail(std::make_exception_ptr(
         Cancelled("the task was cancelled: its executor was shut down before it began")));
   }
 
   void add_thread() {
-    threads_.emplace_back([this] { run(); });
+    counts_.emplace_back();
+    threads_.emplace_back([this, count = &counts_.back()] { run(count); });
   }
 
-  void run() {
+  void run(Count* count) {
     current_pool = this;
+    current_count = count;
     TaskRef task;
     while (next(task)) {
       if (cancels_.load(std::memory_order_acquire)) {
         cancel_unbegun(*task);
       } else if (task->claim()) {
         task->set_worker_pid(::getpid());
-        task->run();
+        run_claimed(*task);
       }
       task = {};
       if (surplus_.load(std::memory_order_relaxed) > 0) step_back();
     }
+  }
+
+  static void run_claimed(Task& task) {
+    // Each thread counts for itself: a shared count would cost more than many a task.
+    Count& count = *current_count;
+    Count::add(count.begun);
+    const TimePoint begin = internal::tracing() ? TimePoint::clock::now() : TimePoint();
+    task.run();
+    // A timeout may be just about to fail it.
+    const bool failed = !task.done() || task.error() != nullptr;
+    Count::add(count.done);
+    if (failed) Count::add(count.failed);
+    if (begin == TimePoint()) return;
+    internal::trace_attempt(task, begin, TimePoint::clock::now(), ::gettid(),
+                            failed ? "failed" : "ok");
   }
 
   bool next(TaskRef& task) {
@@ -249,6 +307,7 @@ class ThreadPool final : public Backend {
   }
 
   static thread_local ThreadPool* current_pool;
+  static thread_local Count* current_count;
 
   const std::size_t thread_count_;
   tbb::concurrent_queue<TaskRef> queue_;  // the tasks of priority 0
@@ -264,17 +323,22 @@ class ThreadPool final : public Backend {
   std::atomic<std::size_t> urgent_count_{0};
   std::atomic<std::size_t> patient_count_{0};
 
+  std::atomic<std::uint64_t> submitted_{0};
+  std::atomic<std::uint64_t> cancelled_{0};
+
   std::mutex joining_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable unparked_;
   // Guarded by mutex_.
   std::list<std::thread> threads_;
-  std::size_t parked_ = 0;   // stepped back, and not called again
-  std::size_t tickets_ = 0;  // called again, and not yet come
-  std::size_t missing_ = 0;  // blocked without a substitute
+  std::deque<Count> counts_;  // one per thread that was ever started
+  std::size_t parked_ = 0;    // stepped back, and not called again
+  std::size_t tickets_ = 0;   // called again, and not yet come
+  std::size_t missing_ = 0;   // blocked without a substitute
 };
 
 thread_local ThreadPool* ThreadPool::current_pool = nullptr;
+thread_local ThreadPool::Count* ThreadPool::current_count = nullptr;
 
 /// Says what stands behind it.
 class Continuations final : public Executor {

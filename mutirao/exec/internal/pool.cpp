@@ -16,6 +16,7 @@
 #include "mutirao/core/shared_memory.hpp"
 #include "mutirao/exec/core_budget.hpp"
 #include "mutirao/exec/error.hpp"
+#include "mutirao/exec/internal/trace_log.hpp"
 
 namespace mutirao::exec::internal {
 namespace {
@@ -97,7 +98,10 @@ void Pool::start_all(std::span<const TaskRef> tasks) {
   const std::lock_guard lock(mutex_);
   if (closed_) throw ExecutorClosed("this executor was shut down and takes no more tasks");
   for (const TaskRef& task : tasks) check(*task);
-  for (const TaskRef& task : tasks) accept(task);
+  for (const TaskRef& task : tasks) {
+    if (tracing()) task->note_queued();
+    accept(task);
+  }
   if (!pending_.empty() && !led_) leave_to_server();
 }
 
@@ -176,10 +180,13 @@ void Pool::attempt_failed(const TaskRef& task, RetryOn kind, const std::exceptio
   if (!remote.may_be_tried_again() || !includes(retry.on, kind) || takes_no_retries_ ||
       (task->status() & Task::kStopRequested) != 0) {
     remote.request = {};
+    ++counted_.done;
+    ++counted_.failed;
     task->fail(error);
     return;
   }
   ++remote.attempts;
+  ++counted_.retried;
   const std::chrono::nanoseconds backoff = backoff_before(retry, remote.attempts);
   if (backoff.count() == 0) {
     pending_.push_back(task);
@@ -233,11 +240,16 @@ TaskRef Pool::take_back(Task& task) {
   return kept;
 }
 
+void Pool::finish_cancelled(const TaskRef& task, const char* message) {
+  ++counted_.done;
+  task->fail(std::make_exception_ptr(Cancelled(message)));
+}
+
 bool Pool::cancel_queued(Task& task) {
   const std::lock_guard lock(mutex_);
   const TaskRef taken = take_back(task);
   if (!taken) return false;
-  taken->fail(std::make_exception_ptr(Cancelled("the task was cancelled before it began")));
+  finish_cancelled(taken, "the task was cancelled before it began");
   if (led_) bell_.wake_everybody();
   return true;
 }
@@ -373,9 +385,17 @@ void Pool::drain_and_feed() {
   for (std::uint32_t i = 0; i < workers_.size(); ++i) {
     if (!workers_[i]) continue;
     if (workers_[i]->drain(failed_) != 0) {
-      deaths_without_work_ = 0;
       last_active_[i] = ++activity_;
+      const TaskRef& initializer = workers_[i]->initializer();
+      if (initializer && initializer->done() && initializer->error()) {
+        workers_[i]->kill();
+      } else {
+        deaths_without_work_ = 0;
+      }
     }
+    // Closed, it is only replaced while there is something left to run.
+    if (workers_[i]->used_up() && (!closed_ || !pending_.empty() || !delayed_.empty()))
+      workers_[i]->retire();
     feed(i);
   }
   if (!failed_.empty()) {

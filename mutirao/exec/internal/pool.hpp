@@ -33,6 +33,9 @@ class Pool final : public Backend, public SpawnListener, public std::enable_shar
   struct Options {
     std::chrono::milliseconds grace{100};
     std::string memory_group;  // the folder of a control group; empty: none
+    void (*initializer)() = nullptr;
+    std::chrono::nanoseconds initializer_timeout{0};
+    std::uint64_t max_tasks_per_worker = 0;
   };
   static std::shared_ptr<Pool> start_workers(std::size_t workers, const Options& options);
   Pool(std::size_t workers, const Options& options);
@@ -50,7 +53,10 @@ class Pool final : public Backend, public SpawnListener, public std::enable_shar
   pid_t worker_pid(Task& task) override;
   std::size_t worker_count() const noexcept override { return worker_count_; }
 
+  void close(Shutdown how) override;
   void shut_down(Shutdown how) override;
+  void ask_running_to_stop() override;
+  ExecutorStats stats() const override;
   /// Some memory that was sent is not referred to any more. Touches atomics only.
   void memory_released() noexcept;
 
@@ -95,6 +101,9 @@ class Pool final : public Backend, public SpawnListener, public std::enable_shar
 
   /// Takes a task back that has not begun, wherever it is.
   TaskRef take_back(Task& task);
+  void finish_cancelled(const TaskRef& task, const char* message);
+  void close_locked(Shutdown how);
+  void initialize(WorkerProcess& worker);
   void cancel_all_queued();
   void kill_running();
   bool idle() const noexcept;
@@ -118,7 +127,7 @@ class Pool final : public Backend, public SpawnListener, public std::enable_shar
   const core::Mapping bell_mapping_;
   Bell& bell_;
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   // Guarded by mutex_.
   std::vector<std::unique_ptr<WorkerProcess>> workers_;  // null: could not be started
   std::vector<std::uint64_t> last_active_;               // by worker; larger is later
@@ -138,6 +147,8 @@ class Pool final : public Backend, public SpawnListener, public std::enable_shar
   bool server_joined_ = false;
   TimePoint wake_at_ = TimePoint::max();  // when the server must look at the time
   int deaths_without_work_ = 0;
+  std::exception_ptr initializer_error_;  // of the last worker whose initializer failed
+  ExecutorStats counted_;                 // without what living workers count
   std::thread server_;
   std::condition_variable quieter_;  // a worker ended, or the last task of a closed pool
 

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -13,14 +14,23 @@
 
 #include "mutirao/core/error.hpp"
 #include "mutirao/exec/error.hpp"
+#include "mutirao/exec/internal/call.hpp"
 #include "mutirao/exec/internal/pool.hpp"
 #include "mutirao/exec/internal/symbols.hpp"
+#include "mutirao/exec/internal/trace_log.hpp"
 
 namespace mutirao::exec::internal {
 namespace {
 
 // A worker that dies before it did anything is replaced this often in a row.
 constexpr int kMostDeathsWithoutWork = 3;
+
+/// An attempt that did not come to its own end.
+void trace_lost(const Task& task, std::string_view outcome) noexcept {
+  if (!tracing()) return;
+  trace_attempt(task, static_cast<const RemoteTask&>(task).began, TimePoint::clock::now(),
+                task.known_worker_pid(), outcome);
+}
 
 }  // namespace
 
@@ -57,11 +67,30 @@ void Pool::hire(std::uint32_t index) {
                    .socket = worker->worker_socket().get()},
                   *participant, weak_from_this());
     worker->worker_socket().close();
+    worker->set_most_tasks(options_.max_tasks_per_worker);
+    if (options_.initializer != nullptr) initialize(*worker);
     workers_[index] = std::move(worker);
+    ++counted_.workers_started;
   } catch (...) {
     core_words().sweep(*participant);
     throw;
   }
+}
+
+void Pool::initialize(WorkerProcess& worker) {
+  const auto call = [](std::uint64_t module, std::uint64_t offset) {
+    reinterpret_cast<void (*)()>(resolve({module, offset}))();
+  };
+  const FunctionId function = identify(options_.initializer);
+  TaskRef task(
+      new RemoteTask(shared_from_this(),
+                     checked({.name = "initializer", .timeout = options_.initializer_timeout})));
+  encode_call<decltype(call), std::uint64_t, std::uint64_t>(static_cast<RemoteTask&>(*task), call,
+                                                            function.module, function.offset);
+  worker.set_initializer(task);
+  worker.place(task);
+  if (options_.initializer_timeout.count() != 0)
+    wake_at(later(TimePoint::clock::now(), options_.initializer_timeout));
 }
 
 void Pool::on_started(std::uint64_t token, pid_t process, core::UniqueFd pidfd) {
@@ -98,19 +127,31 @@ void Pool::on_ended(std::uint64_t token, const WorkerEnd& end) {
   core_words().sweep(dead->participant());
   const std::size_t under_way = dead->in_flight();
   WorkerProcess::Estate estate = dead->settle();
-  const bool worked = dead->condemned() || estate.crashed || estate.not_started.size() < under_way;
-  deaths_without_work_ = worked ? 0 : deaths_without_work_ + 1;
+  const bool crashed = static_cast<bool>(estate.crashed);
+  if (crashed) ++counted_.workers_lost;
   for (const WorkerProcess::Failed& each : estate.failed)
     attempt_failed(each.task, RetryOn::kException, each.error);
   if (estate.crashed) {
+    trace_lost(*estate.crashed, "crashed");
     RetryOn kind = RetryOn::kCrash;
     const std::exception_ptr error = why_it_ended(*dead, estate, end, kind);
     attempt_failed(estate.crashed, kind, error);
   }
+  counted_.done += dead->outcomes().done;
+  counted_.failed += dead->outcomes().failed;
+  const TaskRef& initializer = dead->initializer();
+  std::erase_if(estate.not_started,
+                [&](const TaskRef& each) { return each.get() == initializer.get(); });
+  initializer_error_ = initializer && initializer->done() ? initializer->error() : nullptr;
+  const bool worked = !initializer_error_ &&
+                      (dead->condemned() || crashed || estate.not_started.size() < under_way);
+  deaths_without_work_ = worked ? 0 : deaths_without_work_ + 1;
   requeue(std::move(estate.not_started));
-  std::string why = fmt::format("workers end before they can run a task ({})",
-                                end.signal != 0 ? fmt::format("signal {}", end.signal)
-                                                : fmt::format("exit code {}", end.exit_code));
+  std::string why = initializer_error_
+                        ? "the initializer of the workers fails"
+                        : fmt::format("workers end before they can run a task ({})",
+                                      end.signal != 0 ? fmt::format("signal {}", end.signal)
+                                                      : fmt::format("exit code {}", end.exit_code));
   if ((!closed_ || !pending_.empty() || !delayed_.empty()) &&
       deaths_without_work_ < kMostDeathsWithoutWork) {
     try {
@@ -161,8 +202,26 @@ std::exception_ptr Pool::why_it_ended(const WorkerProcess& dead,
 }
 
 void Pool::fail_all(const std::string& why, const std::string& hint) {
-  for (const TaskRef& task : pending_.take_all())
-    task->fail(std::make_exception_ptr(WorkerInitFailed(why, hint)));
+  std::exception_ptr error;
+  try {
+    try {
+      if (initializer_error_) std::rethrow_exception(initializer_error_);
+      throw WorkerInitFailed(why, hint);
+    } catch (const WorkerInitFailed&) {
+      throw;
+    } catch (...) {
+      std::throw_with_nested(WorkerInitFailed(why, hint));
+    }
+  } catch (...) {
+    error = std::current_exception();
+  }
+  std::vector<TaskRef> lost = pending_.take_all();
+  for (auto& each : std::exchange(delayed_, {})) lost.push_back(std::move(each.second));
+  for (const TaskRef& task : lost) {
+    ++counted_.done;
+    ++counted_.failed;
+    task->fail(error);
+  }
 }
 
 // ---- Time and ends.
@@ -209,12 +268,14 @@ void Pool::keep_time() {
 }
 
 void Pool::give_up_on(WorkerProcess& worker, const WorkerProcess::Overdue& late) {
+  trace_lost(*late.task, late.why == WorkerProcess::Overdue::kTimeout  ? "timeout"
+                         : late.why == WorkerProcess::Overdue::kMemory ? "memory limit"
+                                                                       : "killed");
   const TaskOptions& options = late.task->options();
   switch (late.why) {
     case WorkerProcess::Overdue::kCancelled:
       worker.kill();
-      late.task->fail(
-          std::make_exception_ptr(Cancelled("the task was cancelled and its process killed")));
+      finish_cancelled(late.task, "the task was cancelled and its process killed");
       break;
     case WorkerProcess::Overdue::kTimeout:
       worker.terminate(TimePoint::clock::now() + options_.grace);
@@ -246,10 +307,8 @@ void Pool::cancel_all_queued() {
   for (const auto& worker : workers_) {
     while (TaskRef task = worker ? worker->recall_last() : TaskRef()) cancelled.push_back(task);
   }
-  for (const TaskRef& task : cancelled) {
-    task->fail(std::make_exception_ptr(
-        Cancelled("the task was cancelled: its executor was shut down before it began")));
-  }
+  for (const TaskRef& task : cancelled)
+    finish_cancelled(task, "the task was cancelled: its executor was shut down before it began");
 }
 
 void Pool::kill_running() {
@@ -258,21 +317,56 @@ void Pool::kill_running() {
     if (!worker) continue;
     worker->kill();
     while (const TaskRef task = worker->take_running()) {
-      task->fail(std::make_exception_ptr(
-          Cancelled("the task was cancelled: its executor was shut down and its process killed")));
+      finish_cancelled(task,
+                       "the task was cancelled: its executor was shut down and its process killed");
     }
   }
+}
+
+void Pool::close_locked(Shutdown how) {
+  closed_ = true;
+  if (how != Shutdown::kWait) cancel_all_queued();
+  if (how == Shutdown::kKill) kill_running();
+  // Whoever waits for one of these tasks must look.
+  if (led_) bell_.wake_everybody();
+  // Results may have to be looked at before a worker can go on or end.
+  leave_to_server();
+}
+
+void Pool::close(Shutdown how) {
+  if (::getpid() != owner_) return;
+  const std::lock_guard lock(mutex_);
+  close_locked(how);
+}
+
+void Pool::ask_running_to_stop() {
+  const std::lock_guard lock(mutex_);
+  for (const auto& worker : workers_) {
+    if (worker) worker->ask_running_to_end();
+  }
+}
+
+ExecutorStats Pool::stats() const {
+  const std::lock_guard lock(mutex_);
+  ExecutorStats stats = counted_;
+  stats.queued = pending_.size() + delayed_.size();
+  for (const auto& worker : workers_) {
+    if (!worker) continue;
+    ++stats.workers;
+    const std::size_t running = worker->running();
+    stats.running += running;
+    stats.queued += worker->held() - std::min(running, worker->held());
+    stats.done += worker->outcomes().done;
+    stats.failed += worker->outcomes().failed;
+  }
+  return stats;
 }
 
 void Pool::shut_down(Shutdown how) {
   // In a process that the user forked, the workers and threads are not there: leave all as it is.
   if (::getpid() != owner_) return;
   Lock lock(mutex_);
-  closed_ = true;
-  if (how != Shutdown::kWait) cancel_all_queued();
-  if (how == Shutdown::kKill) kill_running();
-  // Results may have to be looked at before a worker can go on or end.
-  leave_to_server();
+  close_locked(how);
   quieter_.wait(lock, [this] { return idle() || !anybody_works(); });
   for (const auto& worker : workers_) {
     if (worker) worker->ask_to_stop();

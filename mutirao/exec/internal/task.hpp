@@ -23,6 +23,7 @@
 
 #include "mutirao/core/archive.hpp"
 #include "mutirao/exec/cancellation.hpp"
+#include "mutirao/exec/executor_stats.hpp"
 #include "mutirao/exec/internal/progress_cell.hpp"
 #include "mutirao/exec/task_options.hpp"
 
@@ -86,7 +87,7 @@ class Task : public TaskContext {
   /// Gives it to its backend.
   void start();
   /// Calls `action` once it is done: at once, or on the thread that sees the end and may hold
-  /// locks. Short; does not throw; takes no task's or pool's lock.
+  /// locks. Short; does not throw; takes no task's or pool's lock. The caller holds a reference.
   void when_done(std::function<void()> action);
   /// fail(), by somebody that its backend does not know of.
   void fail_outside(std::exception_ptr error);
@@ -119,6 +120,9 @@ class Task : public TaskContext {
   /// Runs the function here. Only local tasks.
   virtual void run() noexcept;
 
+  /// When it was given to its executor, if that was to be traced.
+  TimePoint queued_at() const noexcept { return queued_at_; }
+  void note_queued() noexcept { queued_at_ = TimePoint::clock::now(); }
   const TaskOptions& options() const noexcept;
   bool has_options() const noexcept { return options_ != nullptr; }
   const std::string& name() const noexcept { return options().name; }
@@ -147,6 +151,7 @@ class Task : public TaskContext {
   std::atomic<pid_t> worker_pid_{0};
   const std::shared_ptr<Backend> backend_;
   const OptionsRef options_;
+  TimePoint queued_at_{};  // written before anybody else knows the task
   const bool remote_;
   struct Continuation {
     std::function<void()> action;
@@ -218,8 +223,13 @@ class Backend {
   virtual bool cancel_queued(Task& task) = 0;
   /// As cancel_queued; a task that has begun is asked to stop, and killed where that is possible.
   virtual bool cancel(Task& task) = 0;
-  /// Idempotent; a later call may ask for more. Returns when no task runs and none will.
+  /// Takes no more tasks and sees to it that those there are end; does not wait for that. A later
+  /// call may ask for more.
+  virtual void close(Shutdown how) = 0;
+  /// close(), then returns when no task runs and none will.
   virtual void shut_down(Shutdown how) = 0;
+  virtual void ask_running_to_stop() { stop_sources().request_all(); }
+  virtual ExecutorStats stats() const = 0;
   /// Waits until the task is done; false when the deadline came first.
   virtual bool wait(Task& task, std::optional<TimePoint> deadline) {
     return task.sleep_until(deadline);
@@ -263,6 +273,8 @@ class RemoteTask final : public Task {
   /// In whose ring the task is now, and its number there; guarded by the backend's mutex.
   std::uint32_t worker = kNowhere;
   std::uint64_t sequence = 0;
+  /// When the worker began it; guarded likewise.
+  TimePoint began{};
   /// How many attempts have failed; guarded likewise.
   unsigned attempts = 0;
 };

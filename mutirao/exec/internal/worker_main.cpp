@@ -32,6 +32,7 @@
 #include "mutirao/exec/internal/channel.hpp"
 #include "mutirao/exec/internal/crash_handler.hpp"
 #include "mutirao/exec/internal/held_core.hpp"
+#include "mutirao/exec/internal/parallel_libraries.hpp"
 #include "mutirao/exec/internal/remote_exception.hpp"
 #include "mutirao/exec/internal/spawner.hpp"
 #include "mutirao/exec/internal/worker_mail.hpp"
@@ -186,6 +187,7 @@ class Worker final : public RemoteCall, private TaskContext {
       return;
     }
     limit_memory(slot.memory_limit);
+    limit_library_threads(slot.cores);
     reply_.bytes.clear();
     reply_.attachments.clear();
     slot.failed = 0;

@@ -14,6 +14,7 @@
 #include "mutirao/core/process.hpp"
 #include "mutirao/exec/internal/call.hpp"
 #include "mutirao/exec/internal/remote_exception.hpp"
+#include "mutirao/exec/internal/trace_log.hpp"
 
 namespace mutirao::exec::internal {
 namespace {
@@ -102,7 +103,8 @@ bool WorkerProcess::place(const TaskRef& reference) {
   slot.cores = static_cast<std::uint32_t>(task.options().resources.cores);
   slot.progress.clear();
   const Resources& resources = task.options().resources;
-  exclusive_ = resources.cores > 1 || resources.memory_bytes != 0;
+  exclusive_ =
+      resources.cores > 1 || resources.memory_bytes != 0 || reference.get() == initializer_.get();
   try {
     if (memory_group_) memory_group_->limit(resources.memory_bytes);
   } catch (const core::Error&) {
@@ -114,6 +116,7 @@ bool WorkerProcess::place(const TaskRef& reference) {
   task.sequence = tail_;
   slot.state.store(state_word(tail_, SlotState::kQueued), std::memory_order_seq_cst);
   ++tail_;
+  if (reference.get() != initializer_.get()) ++placed_;
   channel_->wake_worker();
   return true;
 }
@@ -142,6 +145,7 @@ bool WorkerProcess::recall(RemoteTask& task) {
   if (!channel_->slot(task.sequence)
            .state.compare_exchange_strong(word, state_word(task.sequence, SlotState::kRecalled)))
     return false;
+  if (&task != initializer_.get()) --placed_;
   task.worker = RemoteTask::kNowhere;
   tasks_[task.sequence % Channel::kSlots].task = {};
   return true;
@@ -154,11 +158,17 @@ bool WorkerProcess::started(std::uint64_t number) const noexcept {
          state <= SlotState::kEncoding;
 }
 
+TimePoint WorkerProcess::began(std::uint64_t number) const noexcept {
+  return TimePoint(
+      TimePoint::duration(channel_->slot(number).began_at.load(std::memory_order_relaxed)));
+}
+
 TaskRef WorkerProcess::take(std::uint64_t number) noexcept {
   // Until its process is gone it keeps what it had.
   kept_cores_ = booked_cores();
   TaskRef reference = std::move(tasks_[number % Channel::kSlots].task);
   auto& task = static_cast<RemoteTask&>(*reference);
+  task.began = began(number);
   task.worker = RemoteTask::kNowhere;
   task.set_worker_pid(process());
   Progress progress;
@@ -188,10 +198,7 @@ TimePoint WorkerProcess::deadline_of(std::uint64_t number, TimePoint now) const 
   const InFlight& entry = tasks_[number % Channel::kSlots];
   const std::chrono::nanoseconds timeout = entry.task->options().timeout;
   if (timeout.count() == 0) return entry.end_at;
-  const TimePoint begin =
-      started(number) ? TimePoint(TimePoint::duration(
-                            channel_->slot(number).began_at.load(std::memory_order_relaxed)))
-                      : now;
+  const TimePoint begin = started(number) ? began(number) : now;
   return std::min(entry.end_at, later(begin, timeout));
 }
 
@@ -315,15 +322,27 @@ std::size_t WorkerProcess::drain(std::vector<Failed>& failed) {
     } catch (...) {
       error = std::current_exception();
     }
+    if (tracing()) {
+      using Ticks = std::chrono::duration<std::int64_t, std::ratio<1, 16'000'000>>;
+      const TimePoint begin = began(head_ - 1);
+      trace_attempt(task, begin,
+                    begin + std::chrono::duration_cast<TimePoint::duration>(
+                                Ticks(static_cast<std::int64_t>(ticks))),
+                    process(), error ? "failed" : "ok");
+    }
     if (error && task.may_be_tried_again()) {
       task.reply = {};
       failed.push_back({done.task, error});
     } else {
       task.request = {};
-      if (error)
+      const bool counts = done.task.get() != initializer_.get();
+      if (counts) ++outcomes_.done;
+      if (error) {
+        if (counts) ++outcomes_.failed;
         task.fail(error);
-      else
+      } else {
         task.finish();
+      }
     }
     channel_->header().replies_released.store(slot.reply_arena_end, std::memory_order_release);
     ++finished;
@@ -432,6 +451,31 @@ void WorkerProcess::drop_released_memory() {
   if (!dropped) return;
   channel_->header().mail.store(1, std::memory_order_seq_cst);
   channel_->wake_worker();
+}
+
+std::size_t WorkerProcess::running() const noexcept {
+  std::size_t count = 0;
+  for (std::uint64_t number = head_; number < tail_; ++number) {
+    if (tasks_[number % Channel::kSlots].task && started(number)) ++count;
+  }
+  return count;
+}
+
+std::size_t WorkerProcess::held() const noexcept {
+  std::size_t count = 0;
+  for (std::uint64_t number = head_; number < tail_; ++number) {
+    if (tasks_[number % Channel::kSlots].task) ++count;
+  }
+  return count;
+}
+
+void WorkerProcess::ask_running_to_end() noexcept {
+  for (std::uint64_t number = head_; number < tail_; ++number) {
+    const InFlight& entry = tasks_[number % Channel::kSlots];
+    if (!entry.task || !started(number)) continue;
+    entry.task->add(Task::kStopRequested);
+    ask_to_end(static_cast<RemoteTask&>(*entry.task), TimePoint::max());
+  }
 }
 
 std::uint64_t WorkerProcess::first_watched() const noexcept {

@@ -62,7 +62,9 @@ class WorkerProcess {
 
   std::size_t in_flight() const noexcept { return static_cast<std::size_t>(tail_ - head_); }
   /// Whether it should get a further task now.
-  bool hungry() const noexcept { return !condemned_ && !exclusive_ && in_flight() < appetite(); }
+  bool hungry() const noexcept {
+    return !condemned_ && !exclusive_ && in_flight() < appetite() && !had_enough();
+  }
   /// Whether its tasks are so short that a result is worth looking for without sleeping.
   bool quick() const noexcept { return ticks_per_task_ < 100 * 16; }
 
@@ -76,6 +78,7 @@ class WorkerProcess {
   int last_priority() const noexcept;
   /// Asks the task, if it is the one that runs, to end; at `deadline` it should be killed.
   void ask_to_end(RemoteTask& task, TimePoint deadline) noexcept;
+  void ask_running_to_end() noexcept;
   /// A task that must not go on.
   struct Overdue {
     enum Why { kCancelled, kTimeout, kMemory };
@@ -92,7 +95,7 @@ class WorkerProcess {
   TimePoint next_deadline(TimePoint now) const noexcept;
   /// Whether a task that wants to be alone in its worker may come now.
   bool takes_exclusive() const noexcept {
-    return !condemned_ && in_flight() == 0 && (!memory_group_ || pidfd_);
+    return !condemned_ && in_flight() == 0 && !had_enough() && (!memory_group_ || pidfd_);
   }
   /// How many cores the tasks in it hold or wait for.
   std::size_t booked_cores() const noexcept;
@@ -104,6 +107,29 @@ class WorkerProcess {
   /// Kills a process whose moment has come.
   void kill_if_due(TimePoint now) noexcept;
   bool condemned() const noexcept { return condemned_; }
+
+  /// Tasks that drain() finished.
+  struct Outcomes {
+    std::uint64_t done = 0;
+    std::uint64_t failed = 0;
+  };
+  Outcomes outcomes() const noexcept { return outcomes_; }
+  std::size_t running() const noexcept;
+  /// Tasks in the ring that are not done, as far as is known.
+  std::size_t held() const noexcept;
+
+  /// The task that makes the process ready for others: the first that it gets.
+  void set_initializer(TaskRef task) noexcept { initializer_ = std::move(task); }
+  const TaskRef& initializer() const noexcept { return initializer_; }
+  /// After so many tasks it gets no more; 0: never.
+  void set_most_tasks(std::uint64_t most) noexcept { most_tasks_ = most; }
+  /// Whether it has had all its tasks and should be asked to stop.
+  bool used_up() const noexcept { return had_enough() && in_flight() == 0 && !condemned_; }
+  /// It ends of its own accord, and is not to be blamed.
+  void retire() noexcept {
+    condemned_ = true;
+    ask_to_stop();
+  }
 
   /// Finishes every task whose result has arrived; what may be tried again goes to `failed`
   /// instead. Returns how many.
@@ -148,10 +174,12 @@ class WorkerProcess {
   };
 
   std::size_t appetite() const noexcept;
+  bool had_enough() const noexcept { return most_tasks_ != 0 && placed_ >= most_tasks_; }
   /// The number under which the worker knows the memory; 0 when it cannot be sent now.
   std::uint64_t number_of(const std::shared_ptr<core::SharedMemory>& memory);
   bool send_mail(const Mail& mail, int fd);
   bool started(std::uint64_t number) const noexcept;
+  TimePoint began(std::uint64_t number) const noexcept;
   TaskRef take(std::uint64_t number) noexcept;
   TimePoint deadline_of(std::uint64_t number, TimePoint now) const noexcept;
   std::uint64_t memory_in_use() const noexcept;
@@ -168,6 +196,10 @@ class WorkerProcess {
   std::unique_ptr<core::MemoryGroup> memory_group_;
   bool exclusive_ = false;  // the task in it wants to be alone
   bool condemned_ = false;
+  TaskRef initializer_;
+  std::uint64_t most_tasks_ = 0;
+  std::uint64_t placed_ = 0;  // tasks that it got and that were not taken back
+  Outcomes outcomes_;
   std::size_t kept_cores_ = 0;  // of a task that was taken out of the ring while it ran
   TimePoint kill_at_ = TimePoint::max();
 

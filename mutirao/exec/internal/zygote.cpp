@@ -21,6 +21,7 @@
 
 #include "mutirao/core/error.hpp"
 #include "mutirao/core/process.hpp"
+#include "mutirao/exec/internal/parallel_libraries.hpp"
 #include "mutirao/exec/internal/spawn_protocol.hpp"
 #include "mutirao/exec/internal/worker_main.hpp"
 
@@ -243,6 +244,7 @@ void run_zygote(core::LocalSocket program, pid_t program_process) {
   core::reset_signals();
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) ::signal(signal, SIG_IGN);
   ::prctl(PR_SET_NAME, "mutirao-zygote");
+  default_to_one_thread();
   try {
     const int kept[] = {program.get()};
     core::close_all_except(kept);
