@@ -1,13 +1,17 @@
 // Workers die at every point of a task, in every way; only the task that ran is lost.
 
+#include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <fstream>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <sys/wait.h>
@@ -24,10 +28,12 @@ namespace {
 
 int square(int x) { return x * x; }
 
-enum class Way { kExit0, kExit3, kSegmentation, kKill };
+enum class Way { kThrow, kExit0, kExit3, kSegmentation, kKill, kOutOfMemory, kHang };
 
 void die(Way way) {
   switch (way) {
+    case Way::kThrow:
+      throw std::runtime_error("boom");
     case Way::kExit0:
       std::exit(0);
     case Way::kExit3:
@@ -39,6 +45,12 @@ void die(Way way) {
       break;
     case Way::kKill:
       ::kill(::getpid(), SIGKILL);
+      for (;;) ::pause();
+    case Way::kOutOfMemory: {
+      std::vector<std::unique_ptr<char[]>> blocks;
+      for (;;) blocks.push_back(std::make_unique<char[]>(1 << 20));
+    }
+    case Way::kHang:
       for (;;) ::pause();
   }
 }
@@ -63,13 +75,63 @@ struct Bomb {
   }
 };
 
-struct Case {
-  const char* name;
-  TaskPhase phase;
-  Way way;
-  int signal;
-  int exit_code;
+enum class Point { kSend, kDecode, kRun, kEncode, kReply };
+
+/// A result that dies after it was encoded, when the worker lets go of it.
+struct LateBomb {
+  Way way = Way::kKill;
+  bool armed = false;
+  LateBomb() = default;
+  explicit LateBomb(Way how) : way(how), armed(true) {}
+  LateBomb(LateBomb&& other) noexcept : way(other.way), armed(std::exchange(other.armed, false)) {}
+  LateBomb& operator=(LateBomb&& other) noexcept {
+    way = other.way;
+    armed = std::exchange(other.armed, false);
+    return *this;
+  }
+  // A destructor that throws ends the process.
+  ~LateBomb() {
+    if (armed) die(way);
+  }
+  template <class Archive>
+  void save(Archive& archive) const {
+    archive(way);
+  }
+  template <class Archive>
+  void load(Archive& archive) {
+    archive(way);
+  }
 };
+
+/// The table: where x how. What each gives is in Outcome.
+struct Case {
+  Point point;
+  Way way;
+};
+
+std::string name_of(Point point) {
+  return std::vector<std::string>{"Send", "Decode", "Run", "Encode",
+                                  "Reply"}[static_cast<std::size_t>(point)];
+}
+std::string name_of(Way way) {
+  return std::vector<std::string>{"Throw",   "Exit0",       "Exit3", "Sigsegv",
+                                  "Sigkill", "OutOfMemory", "Hang"}[static_cast<std::size_t>(way)];
+}
+
+std::vector<Case> whole_table() {
+  std::vector<Case> table;
+  for (const Point point :
+       {Point::kSend, Point::kDecode, Point::kRun, Point::kEncode, Point::kReply}) {
+    for (const Way way : {Way::kThrow, Way::kExit0, Way::kExit3, Way::kSegmentation, Way::kKill,
+                          Way::kOutOfMemory, Way::kHang}) {
+      // While an argument is sent it is the program's own code that runs: it can throw, and what
+      // else it does it does to the program.
+      if (point == Point::kSend && way != Way::kThrow) continue;
+      table.push_back({point, way});
+    }
+  }
+  return table;
+}
 
 class CrashTest : public ::testing::TestWithParam<Case> {
  protected:
@@ -81,32 +143,99 @@ class CrashTest : public ::testing::TestWithParam<Case> {
   void TearDown() override {
     EXPECT_EQ(open_descriptors(), before_) << "descriptors leaked";
     EXPECT_TRUE(live_workers().empty()) << "a worker outlived its executor";
+    EXPECT_EQ(shared_mappings(), 0u) << "memory of a worker is still mapped";
   }
 
-  static Future<Bomb> submit_crash(Executor& pool, const Case& c) {
-    switch (c.phase) {
-      case TaskPhase::kDecoding:
+  static TaskOptions options(Way way) {
+    TaskOptions options{.name = "victim"};
+    if (way == Way::kHang) options.timeout = std::chrono::milliseconds(20);
+    if (way == Way::kOutOfMemory) options.resources.memory_bytes = 64 << 20;
+    return options;
+  }
+
+  static Future<Bomb> submit_bomb(Executor& pool, const Case& c) {
+    switch (c.point) {
+      case Point::kDecode:
         return pool.submit(
-            {.name = "victim"}, [](const Bomb& b) { return b; },
-            Bomb{Bomb::Fuse::kDieOnLoad, c.way});
-      case TaskPhase::kRunning:
+            options(c.way), [](const Bomb& b) { return b; }, Bomb{Bomb::Fuse::kDieOnLoad, c.way});
+      case Point::kEncode:
         return pool.submit(
-            {.name = "victim"},
+            options(c.way),
+            [](Way way) {
+              return Bomb{Bomb::Fuse::kDieOnSave, way};
+            },
+            c.way);
+      default:
+        return pool.submit(
+            options(c.way),
             [](Way way) {
               std::fputs("last words\n", stderr);
               die(way);
               return Bomb{};
             },
             c.way);
-      case TaskPhase::kEncoding:
-        return pool.submit(
-            {.name = "victim"},
-            [](Way way) {
-              return Bomb{Bomb::Fuse::kDieOnSave, way};
-            },
-            c.way);
     }
-    return {};
+  }
+
+  static TaskPhase phase_of(Point point) {
+    return point == Point::kDecode   ? TaskPhase::kDecoding
+           : point == Point::kEncode ? TaskPhase::kEncoding
+                                     : TaskPhase::kRunning;
+  }
+
+  /// The victim's future throws exactly what its case says.
+  template <class R>
+  static void expect_outcome(Future<R>& victim, const Case& c) {
+    try {
+      victim.get();
+      FAIL() << "a task that died gave a result";
+    } catch (const TaskCrashed& crash) {
+      const bool in_destructor = c.point == Point::kReply;
+      EXPECT_NE(c.way, Way::kHang);
+      EXPECT_TRUE(in_destructor || (c.way != Way::kThrow && c.way != Way::kOutOfMemory));
+      EXPECT_EQ(crash.signal(), c.way == Way::kSegmentation                          ? SIGSEGV
+                                : c.way == Way::kKill                                ? SIGKILL
+                                : c.way == Way::kThrow || c.way == Way::kOutOfMemory ? SIGABRT
+                                                                                     : 0);
+      EXPECT_EQ(crash.exit_code(), c.way == Way::kExit3 ? 3 : 0);
+      EXPECT_EQ(crash.phase(), c.point == Point::kReply ? TaskPhase::kEncoding : phase_of(c.point));
+      EXPECT_EQ(crash.details().task, "victim");
+      EXPECT_GT(crash.details().worker, 0);
+      if (c.point == Point::kRun) {
+        EXPECT_EQ(crash.stderr_tail(), "last words\n");
+        EXPECT_EQ(crash.hint(), "the last line it wrote: last words");
+      }
+    } catch (const TaskTimeout&) {
+      EXPECT_EQ(c.way, Way::kHang);
+    } catch (const MemoryLimitExceeded& error) {
+      EXPECT_EQ(c.way, Way::kOutOfMemory);
+      EXPECT_EQ(error.details().task, "victim");
+    } catch (const NotSerializable& error) {
+      EXPECT_EQ(c.way, Way::kThrow);
+      EXPECT_NE(core::describe(error).find("because: boom"), std::string::npos);
+      EXPECT_NE(c.point, Point::kRun);
+    } catch (const std::runtime_error& error) {
+      EXPECT_EQ(c.way, Way::kThrow);
+      EXPECT_EQ(c.point, Point::kRun);
+      EXPECT_STREQ(error.what(), "boom");
+    }
+  }
+
+  /// Submits a victim and takes its outcome.
+  static void explode(Executor& pool, const Case& c) {
+    if (c.point == Point::kSend) {
+      EXPECT_THROW(
+          (void)pool.submit(
+              {.name = "victim"}, [](const Bomb&) { return 1; }, Bomb{Bomb::Fuse::kThrowOnSave}),
+          NotSerializable);
+    } else if (c.point == Point::kReply) {
+      Future<LateBomb> victim = pool.submit(
+          options(c.way), [](Way way) { return LateBomb(way); }, c.way);
+      expect_outcome(victim, c);
+    } else {
+      Future<Bomb> victim = submit_bomb(pool, c);
+      expect_outcome(victim, c);
+    }
   }
 
  private:
@@ -114,60 +243,30 @@ class CrashTest : public ::testing::TestWithParam<Case> {
 };
 
 TEST_P(CrashTest, OnlyTheTaskThatRanIsLost) {
-  const Case& c = GetParam();
-  ProcessExecutor pool({.workers = 2});
+  ProcessExecutor pool({.workers = 2, .grace = std::chrono::milliseconds(5)});
   std::vector<Future<int>> before;
   std::vector<Future<int>> after;
   for (int i = 0; i < 40; ++i) before.push_back(pool.submit(square, i));
-  Future<Bomb> victim = submit_crash(pool, c);
+  explode(pool, GetParam());
   for (int i = 0; i < 40; ++i) after.push_back(pool.submit(square, i));
-  try {
-    victim.get();
-    FAIL() << "a dead worker gave a result";
-  } catch (const TaskCrashed& crash) {
-    EXPECT_EQ(crash.signal(), c.signal);
-    EXPECT_EQ(crash.exit_code(), c.exit_code);
-    EXPECT_EQ(crash.phase(), c.phase);
-    EXPECT_EQ(crash.details().task, "victim");
-    EXPECT_GT(crash.details().worker, 0);
-    if (c.phase == TaskPhase::kRunning) {
-      EXPECT_EQ(crash.stderr_tail(), "last words\n");
-      EXPECT_EQ(crash.hint(), "the last line it wrote: last words");
-    }
-  }
   for (int i = 0; i < 40; ++i) {
     EXPECT_EQ(before[static_cast<std::size_t>(i)].get(), i * i);
     EXPECT_EQ(after[static_cast<std::size_t>(i)].get(), i * i);
   }
 }
 
-TEST_P(CrashTest, ANewWorkerTakesThePlace) {
-  ProcessExecutor pool({.workers = 1});
-  const pid_t first = pool.submit([] { return ::getpid(); }).get();
-  for (int round = 0; round < 5; ++round) {
-    EXPECT_THROW(submit_crash(pool, GetParam()).get(), TaskCrashed);
-    EXPECT_NE(pool.submit([] { return ::getpid(); }).get(), first);
+TEST_P(CrashTest, ThePlaceIsTakenEachTime) {
+  ProcessExecutor pool({.workers = 1, .grace = std::chrono::milliseconds(5)});
+  for (int round = 0; round < 3; ++round) {
+    explode(pool, GetParam());
+    EXPECT_EQ(pool.submit(square, round).get(), round * round);
   }
   EXPECT_EQ(live_workers().size(), 1u);
 }
 
-constexpr Case kCases[] = {
-    {"RunExit0", TaskPhase::kRunning, Way::kExit0, 0, 0},
-    {"RunExit3", TaskPhase::kRunning, Way::kExit3, 0, 3},
-    {"RunSigsegv", TaskPhase::kRunning, Way::kSegmentation, SIGSEGV, 0},
-    {"RunSigkill", TaskPhase::kRunning, Way::kKill, SIGKILL, 0},
-    {"EncodeExit0", TaskPhase::kEncoding, Way::kExit0, 0, 0},
-    {"EncodeExit3", TaskPhase::kEncoding, Way::kExit3, 0, 3},
-    {"EncodeSigsegv", TaskPhase::kEncoding, Way::kSegmentation, SIGSEGV, 0},
-    {"EncodeSigkill", TaskPhase::kEncoding, Way::kKill, SIGKILL, 0},
-    {"DecodeExit0", TaskPhase::kDecoding, Way::kExit0, 0, 0},
-    {"DecodeExit3", TaskPhase::kDecoding, Way::kExit3, 0, 3},
-    {"DecodeSigsegv", TaskPhase::kDecoding, Way::kSegmentation, SIGSEGV, 0},
-    {"DecodeSigkill", TaskPhase::kDecoding, Way::kKill, SIGKILL, 0},
-};
-
-INSTANTIATE_TEST_SUITE_P(All, CrashTest, ::testing::ValuesIn(kCases),
-                         [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(All, CrashTest, ::testing::ValuesIn(whole_table()), [](const auto& info) {
+  return name_of(info.param.point) + name_of(info.param.way);
+});
 
 TEST(SerializerTest, AnArgumentWhoseEncodingThrowsIsRefusedAtSubmit) {
   ProcessExecutor pool({.workers = 1});
@@ -315,6 +414,68 @@ TEST(CrashRaceTest, ATaskThatWritesToASharedArgumentKillsOnlyItsWorker) {
                    .get(),
                TaskCrashed);
   EXPECT_EQ(array[0], 1);
+}
+
+/// 10,000 tasks while somebody kills a worker every 5 ms: no result is lost, doubled or wrong.
+TEST(ChaosTest, TheSumIsExactThoughWorkersAreKilledAllTheTime) {
+  ProcessExecutor pool({.workers = 2});
+  std::atomic<bool> over{false};
+  int kills = 0;
+  std::thread killer([&] {
+    unsigned next = 0;
+    while (!over) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      const std::vector<pid_t> workers = live_workers();
+      if (workers.empty()) continue;
+      ::kill(workers[next++ % workers.size()], SIGKILL);
+      ++kills;
+    }
+  });
+  const auto work = [](long x) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(x % 100);
+    while (std::chrono::steady_clock::now() < end) {
+    }
+    return x;
+  };
+  std::vector<Future<long>> futures;
+  for (long i = 0; i < 10'000; ++i)
+    futures.push_back(pool.submit({.retry = {.attempts = 1000}}, work, i));
+  long sum = 0;
+  for (auto& future : futures) sum += future.get();
+  over = true;
+  killer.join();
+  EXPECT_EQ(sum, 10'000L * 9'999 / 2);
+  EXPECT_GT(kills, 0);
+}
+
+/// The same with large arguments and results, whose memory travels beside the ring.
+TEST(ChaosTest, SharedArraysSurviveTheDeathOfWorkersThatHoldThem) {
+  ProcessExecutor pool({.workers = 2});
+  std::atomic<bool> over{false};
+  std::thread killer([&] {
+    while (!over) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      const std::vector<pid_t> workers = live_workers();
+      if (!workers.empty()) ::kill(workers.front(), SIGKILL);
+    }
+  });
+  const auto input = core::SharedArray<int>::copy_of(std::vector<int>(50'000, 3));
+  const auto scale = [](const core::SharedArray<int>& a, int factor) {
+    core::SharedArray<int> result(a.size());
+    for (std::size_t i = 0; i < a.size(); ++i) result.writable()[i] = a[i] * factor;
+    return result;
+  };
+  std::vector<Future<core::SharedArray<int>>> futures;
+  for (int i = 0; i < 300; ++i)
+    futures.push_back(pool.submit({.retry = {.attempts = 1000}}, scale, input, i));
+  for (int i = 0; i < 300; ++i) {
+    const auto result = futures[static_cast<std::size_t>(i)].get();
+    ASSERT_EQ(result.size(), 50'000u);
+    ASSERT_EQ(result[0], 3 * i);
+    ASSERT_EQ(result[49'999], 3 * i);
+  }
+  over = true;
+  killer.join();
 }
 
 TEST(GrandchildTest, WhatATaskLeftRunningEndsWithItsWorker) {

@@ -198,11 +198,12 @@ class Worker final : public RemoteCall, private TaskContext {
       try {
         run_request(slot);
       } catch (...) {
-        error = std::current_exception();
-        if (phase_ != SlotState::kRunning) error = not_serializable();
+        error = out_of_memory();
+        if (!error) {
+          error = phase_ == SlotState::kRunning ? std::current_exception() : not_serializable();
+        }
       }
     }
-    if (error && memory_limit_ != 0) error = explained(error);
     stop_listener_.forget();
     if (error) encode_failure(error);
     error = nullptr;
@@ -243,15 +244,17 @@ class Worker final : public RemoteCall, private TaskContext {
     core::SharedMemory::allow(bytes != 0 ? bytes : std::numeric_limits<std::uint64_t>::max());
   }
 
-  /// Under a memory limit, being refused memory means having reached it.
-  std::exception_ptr explained(const std::exception_ptr& error) const {
+  /// Under a memory limit, being refused memory means having reached it. Null when the exception
+  /// that is being handled is another.
+  std::exception_ptr out_of_memory() const {
+    if (memory_limit_ == 0) return nullptr;
     try {
-      std::rethrow_exception(error);
+      throw;
     } catch (const std::bad_alloc&) {
       return std::make_exception_ptr(MemoryLimitExceeded(
           {.limit_bytes = memory_limit_, .seen = MemoryLimitExceeded::Seen::kByAllocation}));
     } catch (...) {
-      return error;
+      return nullptr;
     }
   }
 
