@@ -30,9 +30,10 @@ template <class F, class... Args>
 using ResultOf = std::decay_t<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>>;
 
 template <class T>
-concept Serializable = cereal::traits::is_output_serializable<T, core::OutputArchive>::value &&
-    cereal::traits::is_input_serializable<T, core::InputArchive>::value &&
-    std::default_initializable<T>;
+concept Serializable = !std::is_pointer_v<T> &&
+                       cereal::traits::is_output_serializable<T, core::OutputArchive>::value &&
+                       cereal::traits::is_input_serializable<T, core::InputArchive>::value &&
+                       std::default_initializable<T>;
 
 template <class F>
 concept FunctionPointer = std::is_pointer_v<F> && std::is_function_v<std::remove_pointer_t<F>>;
