@@ -11,6 +11,7 @@
 #include "mutirao/core/local_socket.hpp"
 #include "mutirao/core/process.hpp"
 #include "mutirao/exec/internal/core_words.hpp"
+#include "mutirao/exec/internal/function_id.hpp"
 #include "mutirao/exec/internal/spawner.hpp"
 #include "mutirao/exec/internal/zygote.hpp"
 
@@ -33,6 +34,8 @@ Runtime::Runtime(int&, char**) {
                             "make it the first line of main");
   }
   core::raise_file_limit();
+  // What is loaded later is in no worker.
+  internal::remember_modules();
   // The zygote and all workers inherit the words of the core budget.
   internal::core_words();
   auto [ours, zygotes] = core::LocalSocket::pair();

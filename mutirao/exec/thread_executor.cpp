@@ -23,6 +23,7 @@
 #include "mutirao/exec/internal/blocked_section.hpp"
 #include "mutirao/exec/internal/continuations.hpp"
 #include "mutirao/exec/internal/inline_backend.hpp"
+#include "mutirao/exec/internal/patience.hpp"
 #include "mutirao/exec/internal/pending_tasks.hpp"
 #include "mutirao/exec/internal/trace_log.hpp"
 #include "mutirao/exec/runtime.hpp"
@@ -91,8 +92,12 @@ class ThreadPool final : public Backend {
 
   bool wait(Task& task, std::optional<TimePoint> deadline) override {
     if (current_pool == nullptr) {
-      const auto until = std::chrono::steady_clock::now() + kLookFor;
-      while (!task.done() && std::chrono::steady_clock::now() < until) core::spin_pause();
+      static thread_local internal::Patience patience;
+      if (patience.worth_a_look()) {
+        const auto until = std::chrono::steady_clock::now() + kLookFor;
+        while (!task.done() && std::chrono::steady_clock::now() < until) core::spin_pause();
+        task.done() ? patience.hit() : patience.miss();
+      }
       return task.sleep_until(deadline);
     }
     // Inside a task: running the awaited one here can neither block nor reorder anything else.
@@ -276,13 +281,20 @@ class ThreadPool final : public Backend {
 
   bool next(TaskRef& task) {
     if (pop(task)) return true;
-    const auto until = std::chrono::steady_clock::now() + kLookFor;
-    while (!closed_.load(std::memory_order_relaxed)) {
-      for (int i = 0; i < 16; ++i) {
-        if (pop(task)) return true;
-        core::spin_pause();
+    static thread_local internal::Patience patience;
+    if (patience.worth_a_look()) {
+      const auto until = std::chrono::steady_clock::now() + kLookFor;
+      while (!closed_.load(std::memory_order_relaxed)) {
+        for (int i = 0; i < 16; ++i) {
+          if (pop(task)) {
+            patience.hit();
+            return true;
+          }
+          core::spin_pause();
+        }
+        if (std::chrono::steady_clock::now() > until) break;
       }
-      if (std::chrono::steady_clock::now() > until) break;
+      patience.miss();
     }
     for (;;) {
       const std::uint32_t epoch = epoch_.load(std::memory_order_seq_cst);

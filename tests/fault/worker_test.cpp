@@ -93,6 +93,16 @@ TEST(RecyclingTest, AnExecutorMayEndWhileWorkersAreReplaced) {
   EXPECT_TRUE(live_workers().empty());
 }
 
+TEST(LibrariesTest, AFunctionOfALibraryThatWasLoadedLaterIsFound) {
+  void* const library = ::dlopen(MUTIRAO_LATE_LIBRARY, RTLD_NOW);
+  ASSERT_NE(library, nullptr) << ::dlerror();
+  const auto late_cube = reinterpret_cast<int (*)(int)>(::dlsym(library, "late_cube"));
+  ASSERT_NE(late_cube, nullptr);
+  ProcessExecutor pool({.workers = 2});
+  EXPECT_EQ(pool.map(late_cube, std::vector<int>{1, 2, 3}), (std::vector<int>{1, 8, 27}));
+  EXPECT_EQ(pool.submit(square, 3).get(), 9);
+}
+
 TEST(LibrariesTest, OneTbbInAWorkerKeepsToTheCoresOfItsTask) {
   const std::size_t before = CoreBudget::current().cores();
   CoreBudget::current().limit(3);

@@ -1,14 +1,18 @@
 #include "mutirao/exec/internal/function_id.hpp"
 
+#include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <mutex>
 #include <string_view>
 #include <vector>
 
+#include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
 
 #include <fmt/format.h>
+#include <cereal/types/string.hpp>
 
 #include "mutirao/core/error.hpp"
 
@@ -32,6 +36,16 @@ struct Range {
 };
 Range remembered[256];
 std::size_t remembered_count = 0;
+
+// In the offset of an encoded function: the file of its module follows.
+constexpr std::uint64_t kFileFollows = std::uint64_t{1} << 63;
+// Whether any function was seen in a module that is not among those remembered.
+std::atomic<bool> some_came_late{false};
+
+bool is_remembered(std::uint64_t module) noexcept {
+  return std::any_of(remembered, remembered + remembered_count,
+                     [&](const Range& range) { return range.id == module; });
+}
 
 // FNV-1a: names modules, defends against nothing.
 std::uint64_t hash(const void* data, std::size_t size) {
@@ -122,6 +136,7 @@ FunctionId identify(AnyFunction function) {
           [&](const Module& each) { return each.first <= address && address < each.last; }, module))
     throw core::InvalidArgument("a task's function lies in no module of this program",
                                 "pass a function of the program or of a library");
+  if (remembered_count != 0 && !is_remembered(module.id)) some_came_late.store(true);
   return {module.id, address - module.base};
 }
 
@@ -133,6 +148,31 @@ AnyFunction resolve(const FunctionId& id) {
                             "link the library to the program, or load it before the Runtime");
   }
   return reinterpret_cast<AnyFunction>(module.base + id.offset);
+}
+
+void FunctionId::save(core::OutputArchive& archive) const {
+  if (!some_came_late.load(std::memory_order_relaxed) || is_remembered(module)) {
+    archive(module, offset);
+    return;
+  }
+  archive(module, offset | kFileFollows, file_of_module(module));
+}
+
+void FunctionId::load(core::InputArchive& archive) {
+  archive(module, offset);
+  if ((offset & kFileFollows) == 0) return;
+  offset &= ~kFileFollows;
+  std::string file;
+  archive(file);
+  const auto here = [this] { return !file_of_module(module).empty(); };
+  if (here()) return;
+  const void* const library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_GLOBAL);
+  const char* const why = library == nullptr ? ::dlerror() : nullptr;
+  if (here()) return;
+  throw core::Unsupported(
+      fmt::format("the task's function lies in '{}', which a worker cannot load: {}", file,
+                  why != nullptr ? why : "the file has changed since the program loaded it"),
+      "link the library to the program, or load it before the Runtime");
 }
 
 std::string file_of_module(std::uint64_t id) {

@@ -15,10 +15,10 @@ struct FunctionId {
   std::uint64_t module = 0;
   std::uint64_t offset = 0;
 
-  template <class Archive>
-  void serialize(Archive& archive) {
-    archive(module, offset);
-  }
+  /// A module that was loaded after the Runtime was made exists in no worker: its file goes along,
+  /// and load() loads it there. Throws core::Unsupported when that file is another by then.
+  void save(core::OutputArchive& archive) const;
+  void load(core::InputArchive& archive);
   friend bool operator==(const FunctionId&, const FunctionId&) = default;
 };
 

@@ -334,7 +334,7 @@ void Pool::follow(Lock& lock, RemoteTask& task, std::optional<TimePoint> deadlin
 
 void Pool::look_for_a_while(Lock& lock, const RemoteTask& task) {
   WorkerProcess* worker = worker_of(const_cast<RemoteTask&>(task));
-  if (worker == nullptr || !worker->quick() || worker_count_ == 0) return;
+  if (worker == nullptr || !worker->quick() || !patience_.worth_a_look()) return;
   // The channel stays mapped, whatever becomes of the worker meanwhile.
   const std::shared_ptr<Channel> channel = worker->channel();
   const std::atomic<std::uint64_t>& state = channel->slot(task.sequence).state;
@@ -346,7 +346,9 @@ void Pool::look_for_a_while(Lock& lock, const RemoteTask& task) {
       core::spin_pause();
   } while (state.load(std::memory_order_acquire) != done &&
            std::chrono::steady_clock::now() < until);
+  const bool found = state.load(std::memory_order_acquire) == done;
   lock.lock();
+  found ? patience_.hit() : patience_.miss();
 }
 
 void Pool::poll() {

@@ -21,6 +21,7 @@
 #include "mutirao/core/unique_fd.hpp"
 #include "mutirao/exec/internal/channel.hpp"
 #include "mutirao/exec/internal/core_words.hpp"
+#include "mutirao/exec/internal/patience.hpp"
 #include "mutirao/exec/internal/pending_tasks.hpp"
 #include "mutirao/exec/internal/spawner.hpp"
 #include "mutirao/exec/internal/task.hpp"
@@ -142,6 +143,7 @@ class Pool final : public Backend, public SpawnListener, public std::enable_shar
   std::vector<RemoteTask*> waiting_;  // what threads sleep for; the leader's is among them
   std::deque<Task*> followers_;
   bool led_ = false;
+  Patience patience_;  // of who leads
   bool closed_ = false;
   bool server_stops_ = false;
   bool server_joined_ = false;

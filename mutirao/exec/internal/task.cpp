@@ -273,9 +273,7 @@ void StopSources::forget(const Task& task) noexcept {
   sources_.erase(&task);
 }
 
-void save_entry(core::OutputArchive& archive, const FunctionId& entry) {
-  archive(entry.module, entry.offset);
-}
+void save_entry(core::OutputArchive& archive, const FunctionId& entry) { archive(entry); }
 
 void throw_not_repeatable(const std::string& task) {
   throw core::InvalidArgument("task '" + task +

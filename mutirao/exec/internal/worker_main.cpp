@@ -33,6 +33,7 @@
 #include "mutirao/exec/internal/crash_handler.hpp"
 #include "mutirao/exec/internal/held_core.hpp"
 #include "mutirao/exec/internal/parallel_libraries.hpp"
+#include "mutirao/exec/internal/patience.hpp"
 #include "mutirao/exec/internal/remote_exception.hpp"
 #include "mutirao/exec/internal/spawner.hpp"
 #include "mutirao/exec/internal/worker_mail.hpp"
@@ -147,13 +148,16 @@ class Worker final : public RemoteCall, private TaskContext {
 
   void wait_for(std::uint64_t number) {
     if (something_for(number)) return;
-    const auto until = Clock::now() + kLookFor;
-    while (may_look_ && Clock::now() < until) {
-      for (int i = 0; i < 16; ++i) {
-        if (something_for(number)) return;
-        core::spin_pause();
+    if (may_look_ && patience_.worth_a_look()) {
+      const auto until = Clock::now() + kLookFor;
+      while (Clock::now() < until) {
+        for (int i = 0; i < 16; ++i) {
+          if (something_for(number)) return patience_.hit();
+          core::spin_pause();
+        }
+        if (core_words().task_waits()) drop_core();
       }
-      if (core_words().task_waits()) drop_core();
+      patience_.miss();
     }
     drop_core();
     ChannelHeader& shared = channel_.header();
@@ -377,6 +381,7 @@ class Worker final : public RemoteCall, private TaskContext {
   StopListener stop_listener_{channel_};
   RingAllocator arena_;
   core::Payload reply_;
+  Patience patience_;
   const bool may_look_ = core_words().cores() > 1;
 
   // The task that is served.
