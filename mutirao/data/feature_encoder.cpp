@@ -103,9 +103,9 @@ FeatureEncoder FeatureEncoder::fit(const Table& table, const FeatureSelection& s
     const bool category = std::find(selection.categorical.begin(), selection.categorical.end(),
                                     name) != selection.categorical.end();
     if (column.type == ColumnType::kText) {
-      encoder.add_text(column, rows);
+      encoder.add_text(column, true, rows);
     } else if (category) {
-      encoder.add_text(as_text(column), rows);
+      encoder.add_text(as_text(column), false, rows);
     } else {
       encoder.add_numbers(column, rows);
     }
@@ -113,10 +113,12 @@ FeatureEncoder FeatureEncoder::fit(const Table& table, const FeatureSelection& s
   return encoder;
 }
 
-void FeatureEncoder::add_text(const Column& column, std::span<const std::uint32_t> rows) {
+void FeatureEncoder::add_text(const Column& column, bool was_text,
+                              std::span<const std::uint32_t> rows) {
   Feature feature;
   feature.column = column.name;
   feature.type = ColumnType::kText;
+  feature.was_text = was_text;
   feature.first = names_.size();
   std::vector<std::size_t> count(column.levels.size());
   for (const std::uint32_t row : rows) {
@@ -255,6 +257,14 @@ void FeatureEncoder::transform_numbers(const Feature& feature, const Column& col
 std::vector<std::string> FeatureEncoder::input_columns() const {
   std::vector<std::string> columns;
   for (const Feature& feature : features_) columns.push_back(feature.column);
+  return columns;
+}
+
+std::vector<std::string> FeatureEncoder::text_columns() const {
+  std::vector<std::string> columns;
+  for (const Feature& feature : features_) {
+    if (feature.was_text) columns.push_back(feature.column);
+  }
   return columns;
 }
 

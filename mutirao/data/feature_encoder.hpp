@@ -59,6 +59,8 @@ class FeatureEncoder {
   const std::vector<std::string>& feature_names() const noexcept { return names_; }
   /// The columns of a table that transform() needs.
   std::vector<std::string> input_columns() const;
+  /// Those of them that held text in training (not numbers treated as categories).
+  std::vector<std::string> text_columns() const;
   std::vector<OneHotBlock> one_hot_blocks() const;
   /// Whether both treat every table alike.
   bool operator==(const FeatureEncoder&) const = default;
@@ -75,6 +77,7 @@ class FeatureEncoder {
     std::size_t first = 0;                  // of its columns in the matrix
     std::size_t width = 1;
     std::vector<double> means;  // numbers, one-hot: what stands for missing, per column
+    bool was_text = false;      // text: not made from numbers
     bool has_hour = false;      // dates
     std::vector<std::string>
         levels;  // text: training levels that have a code of their own, in byte order
@@ -84,11 +87,11 @@ class FeatureEncoder {
     bool operator==(const Feature&) const = default;
     template <class Archive>
     void serialize(Archive& archive) {
-      archive(column, type, first, width, means, has_hour, levels, others, has_missing);
+      archive(column, type, first, width, means, was_text, has_hour, levels, others, has_missing);
     }
   };
 
-  void add_text(const Column& column, std::span<const std::uint32_t> rows);
+  void add_text(const Column& column, bool was_text, std::span<const std::uint32_t> rows);
   void add_numbers(const Column& column, std::span<const std::uint32_t> rows);
   void transform_text(const Feature& feature, const Column& column,
                       std::span<const std::uint32_t> rows, Matrix& out) const;

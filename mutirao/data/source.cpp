@@ -215,7 +215,8 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
                            "give CSV (.csv, .gz, .zst), Parquet (.parquet) or JSON lines (.jsonl)");
 }
 
-Table read_files(DuckDbConnection& connection, const std::string& source) {
+Table read_files(DuckDbConnection& connection, const std::string& source,
+                 const std::vector<std::string>& text_columns) {
   const std::vector<std::string> files = files_of(connection, source);
   std::string list;
   for (const std::string& file : files) list += (list.empty() ? "" : ", ") + sql_literal(file);
@@ -228,7 +229,7 @@ Table read_files(DuckDbConnection& connection, const std::string& source) {
     case Format::kCsv:
       break;
   }
-  return read_csv(connection, files);
+  return read_csv(connection, files, text_columns);
 }
 
 // The query without what may follow its last word, so that it can stand in parentheses.
@@ -240,13 +241,49 @@ std::string bare_query(std::string query) {
 }
 
 duckdb_type storage_of(const Column& column) {
-  if (column.type == ColumnType::kText) return DUCKDB_TYPE_VARCHAR;
+  switch (column.type) {
+    case ColumnType::kText:
+      return DUCKDB_TYPE_VARCHAR;
+    case ColumnType::kBoolean:
+      return DUCKDB_TYPE_BOOLEAN;
+    case ColumnType::kTimestamp:
+      return DUCKDB_TYPE_TIMESTAMP;
+    case ColumnType::kNumber:
+      break;
+  }
   return column.integral ? DUCKDB_TYPE_BIGINT : DUCKDB_TYPE_DOUBLE;
 }
 
 std::string_view sql_type(duckdb_type type) {
-  if (type == DUCKDB_TYPE_VARCHAR) return "VARCHAR";
-  return type == DUCKDB_TYPE_BIGINT ? "BIGINT" : "DOUBLE";
+  switch (type) {
+    case DUCKDB_TYPE_VARCHAR:
+      return "VARCHAR";
+    case DUCKDB_TYPE_BOOLEAN:
+      return "BOOLEAN";
+    case DUCKDB_TYPE_TIMESTAMP:
+      return "TIMESTAMP";
+    case DUCKDB_TYPE_BIGINT:
+      return "BIGINT";
+    default:
+      return "DOUBLE";
+  }
+}
+
+/// One cell that is present and no text.
+void put_number(void* data, std::size_t at, const Column& column, double value) {
+  switch (storage_of(column)) {
+    case DUCKDB_TYPE_BOOLEAN:
+      static_cast<bool*>(data)[at] = value != 0.0;
+      return;
+    case DUCKDB_TYPE_TIMESTAMP:  // microseconds
+      static_cast<std::int64_t*>(data)[at] = std::llround(value * 1e6);
+      return;
+    case DUCKDB_TYPE_BIGINT:
+      static_cast<std::int64_t*>(data)[at] = static_cast<std::int64_t>(value);
+      return;
+    default:
+      static_cast<double*>(data)[at] = value;
+  }
 }
 
 void fill_vector(duckdb_vector vector, const Column& column, std::size_t first, std::size_t count) {
@@ -260,10 +297,8 @@ void fill_vector(duckdb_vector vector, const Column& column, std::size_t first, 
     } else if (column.type == ColumnType::kText) {
       const std::string& text = column.levels[column.codes[row]];
       duckdb().vector_assign_string_element_len(vector, i, text.data(), text.size());
-    } else if (column.integral) {
-      static_cast<std::int64_t*>(data)[i] = static_cast<std::int64_t>(column.numbers[row]);
     } else {
-      static_cast<double*>(data)[i] = column.numbers[row];
+      put_number(data, i, column, column.numbers[row]);
     }
   }
 }
@@ -301,7 +336,7 @@ Table read_table(const std::string& source, const ReadOptions& options) {
   DuckDbConnection connection(options.threads);
   try {
     Table table = is_query(source) ? read_typed(connection, bare_query(source), {})
-                                   : read_files(connection, source);
+                                   : read_files(connection, source, options.text_columns);
     if (table.rows() == 0 && !options.allow_no_rows) {
       throw core::InvalidInput(is_query(source)
                                    ? "the query gives no rows"

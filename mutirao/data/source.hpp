@@ -23,6 +23,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "mutirao/data/table.hpp"
 
@@ -33,6 +34,9 @@ struct ReadOptions {
   std::size_t threads = 0;
   /// Whether a source without rows is a table of no rows, and not an error.
   bool allow_no_rows = false;
+  /// Columns of a CSV that are text whatever their cells look like: those that were text when a
+  /// model was trained.
+  std::vector<std::string> text_columns = {};
 };
 
 /// Reads the whole of `source`: a path, a glob or a query.

@@ -89,6 +89,8 @@ void parse_setting(std::string_view text, std::map<std::string, ParameterMap>& i
     throw core::InvalidArgument(fmt::format("'{}' names no model and parameter", text), hint);
   const std::string name(text.substr(0, dot));
   find_estimator(name);
+  if (dot + 1 == text.size())
+    throw core::InvalidArgument(fmt::format("'{}' names no parameter", text), hint);
   ParameterMap parameters = into[name];
   for (std::string_view rest = text.substr(dot + 1); !rest.empty();) {
     const std::size_t comma = rest.find(',');

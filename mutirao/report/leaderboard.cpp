@@ -54,9 +54,9 @@ std::vector<std::string> cells_of(const train::RunResult& result, const Candidat
 }  // namespace
 
 std::string duration_text(double seconds) {
-  if (seconds < 0.1) return fmt::format("{:.0f} ms", seconds * 1e3);
-  if (seconds < 10.0) return fmt::format("{:.2f} s", seconds);
-  if (seconds < 60.0) return fmt::format("{:.1f} s", seconds);
+  if (seconds < 0.0995) return fmt::format("{:.0f} ms", seconds * 1e3);
+  if (seconds < 9.995) return fmt::format("{:.2f} s", seconds);
+  if (seconds < 59.95) return fmt::format("{:.1f} s", seconds);
   const auto whole = static_cast<long>(std::lround(seconds));
   if (whole < 3600) return fmt::format("{} min {:02} s", whole / 60, whole % 60);
   return fmt::format("{} h {:02} min", whole / 3600, whole % 3600 / 60);
@@ -64,8 +64,8 @@ std::string duration_text(double seconds) {
 
 std::string bytes_text(std::uint64_t bytes) {
   const double value = static_cast<double>(bytes);
-  if (value < 1e6) return fmt::format("{:.0f} kB", value / 1e3);
-  if (value < 1e9) return fmt::format("{:.0f} MB", value / 1e6);
+  if (value < 999.5e3) return fmt::format("{:.0f} kB", value / 1e3);
+  if (value < 999.5e6) return fmt::format("{:.0f} MB", value / 1e6);
   return fmt::format("{:.2f} GB", value / 1e9);
 }
 

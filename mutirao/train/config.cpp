@@ -151,6 +151,12 @@ void check(const TrainConfig& config) {
                                   "the target is never a feature: leave it out there");
     }
   }
+  if (config.id == kPrediction) {
+    throw core::InvalidArgument(
+        fmt::format("the id column cannot be named '{}': that is what predictions are called",
+                    kPrediction),
+        "rename it with a query: SELECT ... AS ...");
+  }
   if (config.id == config.target) {
     throw core::InvalidArgument(fmt::format("'{}' is both target and id", config.target),
                                 "name another column with --id");

@@ -59,6 +59,8 @@ struct TrainConfig {
 };
 
 inline constexpr std::size_t kDefaultFolds = 5;
+/// What the column of predictions is called.
+inline constexpr const char* kPrediction = "prediction";
 
 /// "regression" or "classification"; throws for another.
 data::Task task_of(const std::string& name);

@@ -60,14 +60,16 @@ std::string model_file_of(const std::string& run_or_model, const std::string& na
 
 Predictions predict(const std::string& model_file, const std::string& data) {
   const models::Model model = models::Model::load(model_file);
-  const data::Table table = data::read_table(data, {.allow_no_rows = true});
-  Predictions predictions;
   const std::optional<std::string>& id = model.info().id;
+  data::ReadOptions options{.allow_no_rows = true, .text_columns = model.encoder().text_columns()};
+  if (id) options.text_columns.push_back(*id);  // given back as it stands there
+  const data::Table table = data::read_table(data, options);
+  Predictions predictions;
   if (id) {
     predictions.table.add(table.at(*id, "id column"));
   }
   const std::vector<double> values = model.predict(table);
-  data::Column column = data::number_column("prediction", values);
+  data::Column column = data::number_column(kPrediction, values);
   column.integral = false;
   predictions.table.add(std::move(column));
 

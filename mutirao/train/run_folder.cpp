@@ -137,6 +137,7 @@ RunFolder::RunFolder(std::string path, const TrainConfig& config) : path_(std::m
     events_.emplace(inside(kEventsFile));
   } catch (const core::IoError& failure) {
     const int number = failure.error_number();
+    for (const char* name : {kConfigFile, kEventsFile}) fs::remove(inside(name), error);
     for (auto folder = made_.rbegin(); folder != made_.rend(); ++folder) fs::remove(*folder, error);
     throw core::IoError(fmt::format("cannot make the run folder {}", path_), number,
                         "name a folder that can be written with --out");

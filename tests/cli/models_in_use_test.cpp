@@ -91,6 +91,30 @@ TEST_F(Predict, ExtraColumnsAreIgnoredAndSaidOnce) {
   EXPECT_EQ(outcome.err, "mutirao: hue, size are ignored: the model does not use them\n");
 }
 
+TEST_F(Predict, WhatWasTextInTrainingIsTextHoweverItLooksNow) {
+  std::string rows = "zip,y\n";
+  for (int i = 0; i < 30; ++i) rows += i % 2 == 0 ? "02139,10.5\n" : "K1A,20.5\n";
+  place_.write("zips.csv", rows);
+  ASSERT_EQ(place_
+                .run({"train", "zips.csv", "--target", "y", "--out", "zips", "--models",
+                      "decision_tree", "--quiet"})
+                .code,
+            0);
+  place_.write("new.csv", "zip\n02139\n02139\n");
+  EXPECT_EQ(place_.run({"predict", "zips", "new.csv"}).out, "prediction\n10.5\n10.5\n");
+}
+
+TEST_F(Predict, AnIdIsGivenBackAsItStands) {
+  place_.write("ids.csv", "code,a,y\n007,1,10.5\n008,2,20.5\n009,3,30.5\n010,4,40.5\n");
+  ASSERT_EQ(place_
+                .run({"train", "ids.csv", "--target", "y", "--id", "code", "--out", "coded",
+                      "--models", "decision_tree", "--folds", "2", "--quiet"})
+                .code,
+            0);
+  EXPECT_THAT(place_.run({"predict", "coded", "ids.csv"}).out,
+              StartsWith("code,prediction\n007,10.5\n008,20.5\n"));
+}
+
 TEST_F(Predict, DataThatLacksAColumnIsRefused) {
   place_.write("new.csv", "a,c\n1,red\n");
   refuses({"predict", "run", "new.csv"}, "the data lacks the column 'b'\n");

@@ -325,7 +325,8 @@ Column column_of_texts(std::string name, const std::vector<std::string_view>& ce
   return column;
 }
 
-Table read_csv(DuckDbConnection& connection, const std::vector<std::string>& files) {
+Table read_csv(DuckDbConnection& connection, const std::vector<std::string>& files,
+               const std::vector<std::string>& text_columns) {
   const Header header = header_of(connection, files.front());
   for (std::size_t i = 1; i < files.size(); ++i) {
     if (header_of(connection, files[i]).line != header.line) {
@@ -354,8 +355,12 @@ Table read_csv(DuckDbConnection& connection, const std::vector<std::string>& fil
                                 ? files.front()
                                 : fmt::format("{} and {} more", files.front(), files.size() - 1);
   Table table;
-  for (std::size_t i = 0; i < header.names.size(); ++i)
-    table.add(typed_column(result, i, header.names[i], where));
+  for (std::size_t i = 0; i < header.names.size(); ++i) {
+    const bool text =
+        std::find(text_columns.begin(), text_columns.end(), header.names[i]) != text_columns.end();
+    table.add(text ? column_of_texts(header.names[i], cells_of(result, i))
+                   : typed_column(result, i, header.names[i], where));
+  }
   return table;
 }
 

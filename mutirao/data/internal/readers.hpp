@@ -12,8 +12,9 @@
 namespace mutirao::data {
 
 /// CSV files with the same header line, one after the other. Every cell is read as text; types are
-/// decided from all rows.
-Table read_csv(DuckDbConnection& connection, const std::vector<std::string>& files);
+/// decided from all rows, but for those that are to be text.
+Table read_csv(DuckDbConnection& connection, const std::vector<std::string>& files,
+               const std::vector<std::string>& text_columns);
 
 /// A query whose columns have types of their own: Parquet, JSON, SQL. `names`: what the columns are
 /// called, when the query does not say it exactly; empty otherwise.
