@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <ostream>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -18,6 +19,9 @@ struct Kind {
   const char* name;
   std::unique_ptr<Executor> (*make)(std::size_t workers);
 };
+
+/// Names of tests show it: the address of a string would change each time.
+inline void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.name; }
 
 inline const Kind kKinds[] = {
     {"Inline",

@@ -8,6 +8,7 @@
 #include <exception>
 #include <fstream>
 #include <memory>
+#include <ostream>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -117,6 +118,8 @@ std::string name_of(Way way) {
   return std::vector<std::string>{"Throw",   "Exit0",       "Exit3", "Sigsegv",
                                   "Sigkill", "OutOfMemory", "Hang"}[static_cast<std::size_t>(way)];
 }
+
+void PrintTo(const Case& c, std::ostream* out) { *out << name_of(c.point) << name_of(c.way); }
 
 std::vector<Case> whole_table() {
   std::vector<Case> table;
