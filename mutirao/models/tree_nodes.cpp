@@ -1,13 +1,12 @@
 #include "mutirao/models/tree_nodes.hpp"
 
 #include <algorithm>
-#include <array>
 #include <bit>
-#include <cmath>
 #include <utility>
 
 #include "mutirao/core/error.hpp"
 #include "mutirao/models/internal/node_word.hpp"
+#include "mutirao/models/internal/walk_kernels.hpp"
 #include "mutirao/models/ranked_matrix.hpp"
 
 namespace mutirao::models {
@@ -17,8 +16,8 @@ using internal::NodeWord;
 
 /// Rows predicted together: their features and one tree stay in the cache.
 constexpr std::size_t kBlockRows = 2048;
-/// Walks interleaved, so that one's wait for memory is another's work.
-constexpr std::size_t kWalks = 8;
+/// Fewest rows of a block, whatever the number of columns.
+constexpr std::size_t kLeastRows = 8;
 /// Numbers of a block at most, for tables with very many columns.
 constexpr std::size_t kBlockNumbers = std::size_t{1} << 20;
 
@@ -29,7 +28,7 @@ class RowBlock {
   RowBlock(std::size_t n_features, unsigned feature_bits)
       : n_features_(n_features),
         feature_bits_(feature_bits),
-        rows_(std::clamp(kBlockNumbers >> feature_bits, kWalks, kBlockRows)) {}
+        rows_(std::clamp(kBlockNumbers >> feature_bits, kLeastRows, kBlockRows)) {}
 
   std::size_t rows() const noexcept { return rows_; }
 
@@ -53,59 +52,16 @@ class RowBlock {
   std::vector<float> values_;
 };
 
-/// Where the walk of one step goes from the node at `at`; sets `leaf` when that is a leaf.
-std::uint64_t step(const std::uint64_t* words, std::uint64_t at, const float* row,
-                   unsigned feature_bits, bool& leaf) noexcept {
-  const NodeWord node(words[at]);
-  const float value = row[node.feature(feature_bits)];
-  std::uint64_t jump = node.jump(feature_bits);
-  std::uint64_t child = at + 1;
-  if (jump == NodeWord::far(feature_bits)) [[unlikely]]
-    jump = words[child++];
-  // Left or right is anybody's guess: computed, for a branch would be mispredicted.
-  const std::uint64_t right = (value > node.threshold() ? 1U : 0U) |
-                              ((std::isnan(value) ? 1U : 0U) & (node.missing_left() ? 0U : 1U));
-  leaf = node.is_leaf(right);
-  return child + (jump & -right);
-}
-
 /// sum[i] += the leaf of row i, for `count` rows of the block.
-void add_tree(const std::uint64_t* words, TreeNodes::Root root, const RowBlock& block,
-              unsigned feature_bits, std::size_t count, double* sum) noexcept {
-  if (root.is_leaf != 0) {
-    const auto value = std::bit_cast<double>(words[root.first]);
-    for (std::size_t i = 0; i < count; ++i) sum[i] += value;
+void add_tree(const internal::WalkKernels& kernels, const std::uint64_t* words,
+              TreeNodes::Root root, const RowBlock& block, unsigned feature_bits, std::size_t count,
+              double* sum) noexcept {
+  if (root.is_leaf == 0) {
+    kernels.add_leaves(words + root.first, block.row(0), feature_bits, count, sum);
     return;
   }
-  // Each walk that ends in a leaf makes room for the next row's.
-  std::array<std::uint64_t, kWalks> at;
-  std::array<std::size_t, kWalks> row;
-  std::size_t walks = std::min(kWalks, count);
-  std::size_t next = walks;
-  for (std::size_t k = 0; k < walks; ++k) {
-    at[k] = root.first;
-    row[k] = k;
-  }
-  while (walks != 0) {
-    for (std::size_t k = 0; k < walks;) {
-      bool leaf = false;
-      at[k] = step(words, at[k], block.row(row[k]), feature_bits, leaf);
-      if (!leaf) {
-        ++k;
-        continue;
-      }
-      sum[row[k]] += std::bit_cast<double>(words[at[k]]);
-      if (next < count) {
-        row[k] = next++;
-        at[k] = root.first;
-        ++k;
-      } else {
-        --walks;
-        row[k] = row[walks];
-        at[k] = at[walks];
-      }
-    }
-  }
+  const auto value = std::bit_cast<double>(words[root.first]);
+  for (std::size_t i = 0; i < count; ++i) sum[i] += value;
 }
 
 /// Throws unless the words of a tree are one tree in depth-first order. Gives leaves and depth.
@@ -209,6 +165,7 @@ void TreeNodes::predict_mean(data::MatrixView x, std::optional<std::span<const s
   const unsigned bits = feature_bits(n_features_);
   std::vector<std::optional<RowBlock>> blocks(std::max<std::size_t>(1, budget.cores()));
   const std::size_t block_rows = RowBlock(n_features_, bits).rows();
+  const internal::WalkKernels& kernels = internal::walk_kernels(core::instruction_set());
   const std::size_t units = (out.size() + block_rows - 1) / block_rows;
   budget.for_each(units, [&](std::size_t unit, std::size_t lane) {
     if (!blocks[lane]) blocks[lane].emplace(n_features_, bits);
@@ -218,7 +175,7 @@ void TreeNodes::predict_mean(data::MatrixView x, std::optional<std::span<const s
     block.fill(x, rows, first, count);
     double* sum = out.data() + first;
     std::fill_n(sum, count, 0.0);
-    for (const Root root : roots_) add_tree(words_.data(), root, block, bits, count, sum);
+    for (const Root root : roots_) add_tree(kernels, words_.data(), root, block, bits, count, sum);
     for (std::size_t i = 0; i < count; ++i) sum[i] /= static_cast<double>(roots_.size());
   });
 }
@@ -226,11 +183,12 @@ void TreeNodes::predict_mean(data::MatrixView x, std::optional<std::span<const s
 void TreeNodes::add_predictions(std::size_t tree, data::MatrixView x,
                                 std::span<const std::uint32_t> rows, std::span<double> sum) const {
   const unsigned bits = feature_bits(n_features_);
+  const internal::WalkKernels& kernels = internal::walk_kernels(core::instruction_set());
   RowBlock block(n_features_, bits);
   for (std::size_t first = 0; first < rows.size(); first += block.rows()) {
     const std::size_t count = std::min(block.rows(), rows.size() - first);
     block.fill(x, rows, first, count);
-    add_tree(words_.data(), roots_[tree], block, bits, count, sum.data() + first);
+    add_tree(kernels, words_.data(), roots_[tree], block, bits, count, sum.data() + first);
   }
 }
 

@@ -1,0 +1,17 @@
+#include <bit>
+
+#include "mutirao/models/internal/node_word.hpp"
+#include "mutirao/models/internal/walk_kernels.hpp"
+
+namespace mutirao::models::internal {
+namespace {
+namespace baseline {
+
+#include "mutirao/models/internal/walk_kernels_scalar.hpp"
+
+}  // namespace baseline
+}  // namespace
+
+extern const WalkKernels kWalkKernelsBaseline = {.add_leaves = baseline::add_leaves};
+
+}  // namespace mutirao::models::internal

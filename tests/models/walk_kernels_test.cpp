@@ -1,0 +1,82 @@
+// Walks through trees on every instruction set, against a plain walk on random input.
+
+#include "mutirao/models/internal/walk_kernels.hpp"
+
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "mutirao/models/internal/grown_nodes.hpp"
+#include "mutirao/models/tree_nodes.hpp"
+#include "reference.hpp"
+
+namespace mutirao::models::internal {
+namespace {
+
+/// A tree of random shape: `splits` times, some leaf is split.
+std::vector<GrownNode> random_tree(std::size_t splits, std::size_t n_features, bool lopsided,
+                                   core::RandomStream& stream) {
+  std::vector<GrownNode> nodes(1);
+  std::vector<std::uint32_t> leaves = {0};
+  for (std::size_t i = 0; i < splits; ++i) {
+    const std::size_t which = lopsided ? leaves.size() - 1 : stream.below(leaves.size());
+    GrownNode& node = nodes[leaves[which]];
+    node.feature = static_cast<std::uint32_t>(stream.below(n_features));
+    node.threshold = static_cast<float>(test::normal(stream));
+    node.missing_left = stream.below(2) == 0;
+    node.left = static_cast<std::uint32_t>(nodes.size());
+    node.right = node.left + 1;
+    leaves[which] = node.left;
+    leaves.push_back(node.right);
+    nodes.resize(nodes.size() + 2);
+  }
+  for (GrownNode& node : nodes) node.value = test::normal(stream);
+  return nodes;
+}
+
+double leaf_of(const std::vector<GrownNode>& nodes, const float* row) {
+  std::size_t at = 0;
+  while (!nodes[at].is_leaf()) {
+    const GrownNode& node = nodes[at];
+    const float value = row[node.feature];
+    const bool left = std::isnan(value) ? node.missing_left : value <= node.threshold;
+    at = left ? node.left : node.right;
+  }
+  return nodes[at].value;
+}
+
+TEST(WalkKernels, ComeToTheLeafOfAPlainWalk) {
+  core::RandomStream stream({8});
+  for (int round = 0; round < 400; ++round) {
+    // With many features few bits are left for jumps, and some take a word of their own.
+    const std::size_t n_features = round % 4 == 0 ? 300'000 : 1 + stream.below(9);
+    const unsigned bits = TreeNodes::feature_bits(n_features);
+    const std::size_t n_rows = 1 + stream.below(n_features > 9 ? 3 : 100);
+    const std::vector<GrownNode> nodes =
+        random_tree(1 + stream.below(3000), n_features, round % 3 == 0, stream);
+    const GrownTree tree = pack(nodes, n_features, 1.0);
+    std::vector<float> rows(n_rows << bits);
+    for (float& value : rows) {
+      value = stream.below(8) == 0
+                  ? std::numeric_limits<float>::quiet_NaN()
+                  : static_cast<float>(static_cast<double>(stream.next() >> 40) / 4194304.0 - 2.0);
+    }
+    for (const auto set : {core::InstructionSet::kBaseline, core::InstructionSet::kAvx2,
+                           core::InstructionSet::kAvx512}) {
+      if (set != core::InstructionSet::kBaseline && !__builtin_cpu_supports("avx2")) continue;
+      if (set == core::InstructionSet::kAvx512 && !__builtin_cpu_supports("avx512vbmi2")) continue;
+      // What lies behind the sums is another block's.
+      std::vector<double> sum(n_rows + 8, 1.0);
+      walk_kernels(set).add_leaves(tree.words.data(), rows.data(), bits, n_rows, sum.data());
+      for (std::size_t i = 0; i < n_rows; ++i)
+        ASSERT_EQ(sum[i], 1.0 + leaf_of(nodes, rows.data() + (i << bits))) << name_of(set);
+      for (std::size_t i = n_rows; i < sum.size(); ++i) ASSERT_EQ(sum[i], 1.0);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mutirao::models::internal
