@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "../data/temporary_folder.hpp"
+#include "complaint.hpp"
 #include "mutirao/core/error.hpp"
 
 namespace mutirao::train {
@@ -36,21 +37,6 @@ TrainConfig with_everything() {
           .drop = {"x", "y"},
           .id = "id",
           .categorical = {"clarity"}};
-}
-
-/// Message and hint of the error of type E that `action` throws.
-template <class E>
-std::string complaint(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const E& error) {
-    return core::describe(error);
-  } catch (const std::exception& error) {
-    ADD_FAILURE() << "another kind of error: " << error.what();
-    return {};
-  }
-  ADD_FAILURE() << "nothing was wrong";
-  return {};
 }
 
 std::string refusal(const std::function<void(TrainConfig&)>& change) {

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "../data/temporary_folder.hpp"
+#include "complaint.hpp"
 #include "mutirao/core/error.hpp"
 #include "mutirao/core/file.hpp"
 #include "mutirao/data/source.hpp"
@@ -44,19 +45,6 @@ class Predict : public testing::Test {
     const data::Column column =
         predict(model, folder_.write("new.csv", csv)).table.at("prediction");
     return {column.numbers.begin(), column.numbers.end()};
-  }
-  template <class E, class Action>
-  std::string complaint(Action action) const {
-    try {
-      action();
-    } catch (const E& error) {
-      return core::describe(error);
-    } catch (const std::exception& error) {
-      ADD_FAILURE() << "another kind of error: " << error.what();
-      return {};
-    }
-    ADD_FAILURE() << "nothing was wrong";
-    return {};
   }
 
   data::TemporaryFolder folder_;
