@@ -258,6 +258,8 @@ bool Pool::cancel(Task& task) {
   if (cancel_queued(task)) return true;
   const std::lock_guard lock(mutex_);
   auto& remote = static_cast<RemoteTask&>(task);
+  // The caller holds a reference, which the analyzer loses count of.
+  // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDelete)
   if (WorkerProcess* worker = worker_of(remote); worker && !task.done()) {
     const TimePoint deadline = TimePoint::clock::now() + options_.grace;
     task.add(Task::kStopRequested);

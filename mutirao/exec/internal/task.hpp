@@ -182,6 +182,7 @@ class TaskRef {
     if (task_) task_->release();
   }
   Task* get() const noexcept { return task_; }
+  // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDelete): the analyzer loses count of references
   Task* operator->() const noexcept { return task_; }
   Task& operator*() const noexcept { return *task_; }
   explicit operator bool() const noexcept { return task_ != nullptr; }
