@@ -1,28 +1,16 @@
 // What the program prints for people, compared with approved copies in tests/golden/.
 // MUTIRAO_ACCEPT_GOLDEN=1 ./test -R Golden  accepts what is printed now.
 
-#include <cstdlib>
-#include <fstream>
 #include <regex>
-#include <sstream>
 #include <string>
 
 #include <gtest/gtest.h>
 
+#include "golden.hpp"
 #include "program.hpp"
 
 namespace mutirao::tests {
 namespace {
-
-void expect_golden(const std::string& name, const std::string& text) {
-  const std::string path = std::string(MUTIRAO_SOURCE_DIR) + "/tests/golden/" + name;
-  if (std::getenv("MUTIRAO_ACCEPT_GOLDEN") != nullptr) std::ofstream(path) << text;
-  std::ifstream file(path);
-  ASSERT_TRUE(file) << path << " is not there";
-  std::ostringstream approved;
-  approved << file.rdbuf();
-  EXPECT_EQ(text, approved.str());
-}
 
 /// Times and sizes, which differ each time, as N.
 std::string without_figures(std::string text) {
