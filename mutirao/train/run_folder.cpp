@@ -11,6 +11,7 @@
 
 #include "mutirao/core/error.hpp"
 #include "mutirao/data/source.hpp"
+#include "mutirao/models/registry.hpp"
 
 namespace mutirao::train {
 namespace {
@@ -70,6 +71,17 @@ class Replay {
     if (result_.version.empty())
       throw core::CorruptFile(fmt::format("{} does not begin with the start of a run", where_),
                               "name the folder of a run");
+    // Candidates end when they end; equals stand in the order of the registry.
+    const auto place = [](const CandidateResult& row) {
+      const auto& all = models::estimators();
+      return std::find_if(
+                 all.begin(), all.end(),
+                 [&](const models::EstimatorInfo& info) { return info.name == row.model; }) -
+             all.begin();
+    };
+    std::stable_sort(
+        result_.leaderboard.begin(), result_.leaderboard.end(),
+        [&](const CandidateResult& a, const CandidateResult& b) { return place(a) < place(b); });
     rank(result_.leaderboard, models::find_metric(result_.metric));
     return std::move(result_);
   }
