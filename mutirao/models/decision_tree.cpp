@@ -141,7 +141,8 @@ void DecisionTreeRegressor::fit(const TrainingSet& training, const FitContext& c
   internal::normalise(tree.importances);
   std::vector<std::vector<std::uint64_t>> words;
   words.push_back(std::move(tree.words));
-  nodes_ = TreeNodes(training.x.cols, std::move(words), {tree.root_is_leaf});
+  nodes_ =
+      TreeNodes(training.x.cols, std::move(words), {tree.root_is_leaf}, budget, context.max_cores);
   importances_ = std::move(tree.importances);
   if (context.progress) context.progress(1, 1);
 }

@@ -146,7 +146,8 @@ void RandomForestRegressor::fit(const TrainingSet& training, const FitContext& c
     root_is_leaf.push_back(tree.root_is_leaf);
   }
   internal::normalise(importances);
-  nodes_ = TreeNodes(training.x.cols, std::move(words), std::move(root_is_leaf));
+  nodes_ = TreeNodes(training.x.cols, std::move(words), std::move(root_is_leaf), budget,
+                     context.max_cores);
   importances_ = std::move(importances);
   oob_score_ = std::numeric_limits<double>::quiet_NaN();
   oob_prediction_.clear();

@@ -111,22 +111,29 @@ unsigned TreeNodes::feature_bits(std::size_t n_features) noexcept {
 }
 
 TreeNodes::TreeNodes(std::size_t n_features, std::vector<std::vector<std::uint64_t>> trees,
-                     std::vector<bool> root_is_leaf)
+                     std::vector<bool> root_is_leaf, exec::CoreBudget& budget,
+                     std::size_t max_cores)
     : n_features_(n_features) {
   struct Storage {
-    std::vector<std::uint64_t> words;
+    std::unique_ptr<std::uint64_t[]> words;
     std::vector<Root> roots;
   };
   auto storage = std::make_shared<Storage>();
   std::size_t total = 0;
-  for (const auto& tree : trees) total += tree.size();
-  storage->words.reserve(total);
   for (std::size_t i = 0; i < trees.size(); ++i) {
-    storage->roots.push_back({storage->words.size(), root_is_leaf[i] ? 1U : 0U});
-    storage->words.insert(storage->words.end(), trees[i].begin(), trees[i].end());
-    std::vector<std::uint64_t>().swap(trees[i]);
+    storage->roots.push_back({total, root_is_leaf[i] ? 1U : 0U});
+    total += trees[i].size();
   }
-  words_ = storage->words;
+  // Not zeroed: the pages of a large forest are first touched by whoever copies into them.
+  storage->words = std::make_unique_for_overwrite<std::uint64_t[]>(total);
+  budget.for_each(
+      trees.size(),
+      [&](std::size_t i, std::size_t) {
+        std::copy(trees[i].begin(), trees[i].end(), storage->words.get() + storage->roots[i].first);
+        std::vector<std::uint64_t>().swap(trees[i]);
+      },
+      max_cores);
+  words_ = {storage->words.get(), total};
   roots_ = storage->roots;
   owner_ = std::move(storage);
 }

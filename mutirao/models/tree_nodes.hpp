@@ -39,7 +39,7 @@ class TreeNodes {
   TreeNodes() = default;
   /// Takes over what was grown. `trees`: one list of words per tree, roots[i].first is set here.
   TreeNodes(std::size_t n_features, std::vector<std::vector<std::uint64_t>> trees,
-            std::vector<bool> root_is_leaf);
+            std::vector<bool> root_is_leaf, exec::CoreBudget& budget, std::size_t max_cores = 0);
   /// Refers to words of a model file that `owner` keeps alive. Throws core::CorruptFile unless
   /// every walk ends in a leaf of its own tree and names a feature that exists.
   TreeNodes(std::size_t n_features, std::span<const std::uint64_t> words,

@@ -43,7 +43,7 @@ TEST_P(JumpWidth, DoesNotChangePredictions) {
   for (const bool long_left : {false, true}) {
     const internal::GrownTree grown = internal::pack(chain(700, long_left), n_features, 1.0);
     std::vector<std::vector<std::uint64_t>> words = {grown.words};
-    const TreeNodes nodes(n_features, words, {false});
+    const TreeNodes nodes(n_features, words, {false}, exec::CoreBudget::current());
     EXPECT_EQ(nodes.leaves(0), 701u);
     EXPECT_EQ(nodes.depth(0), 700u);
     const double x[] = {-5.0, 0.0, 0.5, 350.0, 699.0, 1e9};

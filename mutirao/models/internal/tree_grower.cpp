@@ -358,29 +358,35 @@ void grow_frontier(const Growth& growth, std::vector<OpenNode>& frontier,
   std::stable_sort(frontier.begin(), frontier.end(),
                    [](const OpenNode& a, const OpenNode& b) { return a.rows() > b.rows(); });
   buffers.lanes.resize(budget != nullptr ? std::max<std::size_t>(1, budget->cores()) : 1);
-  const auto grow_one = [&](std::size_t unit, std::size_t lane, std::vector<GrownNode>& nodes,
-                            std::uint32_t at) {
-    Tile<NarrowEntry>& part = buffers.lanes[lane].tile;
-    fill(frontier[unit], part, buffers.lanes[lane].room);
-    Grower<NarrowEntry> below(growth, part, nodes, nullptr, 1);
-    OpenNode top = frontier[unit];
+  const auto top_of = [](const OpenNode& node, const Tile<NarrowEntry>& part, std::uint32_t at) {
+    OpenNode top = node;
     top.first = 0;
     top.last = part.rows;
     top.node = at;
-    std::vector<OpenNode> none;
-    below.grow(top, 0, none);
+    return top;
   };
   if (budget == nullptr) {
-    for (std::size_t unit = 0; unit < frontier.size(); ++unit)
-      grow_one(unit, 0, buffers.nodes, frontier[unit].node);
+    std::vector<OpenNode> none;
+    Tile<NarrowEntry>& part = buffers.lanes[0].tile;
+    part.features = growth.task.x.cols;
+    // One for all of them: there are many, and each would make its lists anew.
+    Grower<NarrowEntry> below(growth, part, buffers.nodes, nullptr, 1);
+    for (const OpenNode& node : frontier) {
+      fill(node, part, buffers.lanes[0].room);
+      below.grow(top_of(node, part, node.node), 0, none);
+    }
     return;
   }
   std::vector<std::vector<GrownNode>> subtrees(frontier.size());
   budget->for_each(
       frontier.size(),
       [&](std::size_t unit, std::size_t lane) {
+        Tile<NarrowEntry>& part = buffers.lanes[lane].tile;
+        fill(frontier[unit], part, buffers.lanes[lane].room);
         subtrees[unit].assign(1, {});
-        grow_one(unit, lane, subtrees[unit], 0);
+        std::vector<OpenNode> left;
+        Grower<NarrowEntry>(growth, part, subtrees[unit], nullptr, 1)
+            .grow(top_of(frontier[unit], part, 0), 0, left);
       },
       max_cores);
   for (std::size_t unit = 0; unit < frontier.size(); ++unit)
