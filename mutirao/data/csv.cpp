@@ -1,7 +1,6 @@
 #include "mutirao/data/csv.hpp"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
@@ -14,14 +13,11 @@
 namespace mutirao::data {
 namespace {
 
-// What read_table() takes for missing when it is not quoted.
-constexpr std::array<std::string_view, 6> kMissingWords = {"NA", "N/A", "NaN", "null", "None", "?"};
-
 void append_text(std::string& out, std::string_view text) {
   const bool quoted =
       text.empty() || text.find_first_of(",\"\n\r;|\t") != std::string_view::npos ||
       text.front() == ' ' || text.back() == ' ' ||
-      std::find(kMissingWords.begin(), kMissingWords.end(), text) != kMissingWords.end();
+      std::find(kMissingTexts.begin(), kMissingTexts.end(), text) != kMissingTexts.end();
   if (!quoted) {
     out += text;
     return;

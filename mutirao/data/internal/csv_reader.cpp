@@ -11,6 +11,7 @@
 #include <fmt/ranges.h>
 
 #include "mutirao/core/error.hpp"
+#include "mutirao/data/csv.hpp"
 #include "mutirao/data/internal/readers.hpp"
 
 namespace mutirao::data {
@@ -18,10 +19,6 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kLargestExactInteger = 9007199254740992.0;  // 2^53
-
-// Unquoted, these mean that the cell is missing.
-constexpr std::array<std::string_view, 7> kMissingTexts = {"",     "NA",   "N/A", "NaN",
-                                                           "null", "None", "?"};
 
 // What may stand between the cells of a line; of equals the first is taken.
 constexpr std::string_view kDelimiters = ",;\t|";
