@@ -10,8 +10,8 @@ namespace mutirao::cli {
 namespace {
 
 std::string text_of(const models::EstimatorInfo& info) {
-  std::string text =
-      fmt::format("{}  {} ({}): {}\n", info.name, info.class_name, info.task, info.doc);
+  std::string text = fmt::format("{}  {} ({}): {}\n", info.name, info.class_name,
+                                 data::name_of(info.task), info.doc);
   std::size_t names = 0;
   std::size_t values = 0;
   for (const models::ParameterInfo& each : info.parameters) {

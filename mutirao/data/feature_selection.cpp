@@ -123,6 +123,13 @@ std::string_view name_of(Task task) noexcept {
   return task == Task::kRegression ? "regression" : "classification";
 }
 
+std::optional<Task> task_named(std::string_view name) noexcept {
+  for (const Task task : {Task::kRegression, Task::kClassification}) {
+    if (name == name_of(task)) return task;
+  }
+  return std::nullopt;
+}
+
 TaskGuess infer_task(const Column& target) {
   switch (target.type) {
     case ColumnType::kText:

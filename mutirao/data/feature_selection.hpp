@@ -20,6 +20,8 @@ enum class Task : std::uint8_t { kRegression, kClassification };
 
 /// "regression", "classification".
 std::string_view name_of(Task task) noexcept;
+/// The task of that name, if there is one.
+std::optional<Task> task_named(std::string_view name) noexcept;
 
 struct TaskGuess {
   Task task = Task::kRegression;

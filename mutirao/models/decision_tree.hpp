@@ -42,6 +42,7 @@ void check_options(const TreeOptions& options, std::string_view estimator);
 
 class DecisionTreeRegressor final : public Estimator {
  public:
+  static constexpr std::string_view kName = "decision_tree";
   using Options = TreeOptions;
 
   explicit DecisionTreeRegressor(Options options = {});
@@ -54,7 +55,7 @@ class DecisionTreeRegressor final : public Estimator {
   /// n_features values that sum to 1 (or are all 0): the share of each in the fall of the error.
   const std::vector<double>& feature_importances() const noexcept { return importances_; }
 
-  std::string_view name() const noexcept override { return "decision_tree"; }
+  std::string_view name() const noexcept override { return kName; }
   ParameterMap parameters() const override;
   std::unique_ptr<Estimator> clone() const override;
   bool fitted() const noexcept override { return nodes_.trees() != 0; }

@@ -1,5 +1,6 @@
 #include "mutirao/models/estimator.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -22,6 +23,22 @@ void check_predict(const Estimator& estimator, data::MatrixView x) {
   }
 }
 
+void check_rows(data::MatrixView x, std::span<const std::uint32_t> rows) {
+  for (const std::uint32_t row : rows) {
+    if (row >= x.rows) {
+      throw core::InvalidArgument(
+          fmt::format("row {} is asked for, but there are {} rows", row, x.rows));
+    }
+  }
+}
+
+void check_has_classes(const Estimator& estimator) {
+  if (estimator.task() == data::Task::kClassification) return;
+  throw core::InvalidArgument(
+      fmt::format("{} predicts numbers and has no probabilities", estimator.name()),
+      "call predict(), or fit a classifier");
+}
+
 exec::CoreBudget& or_current(exec::CoreBudget* budget) {
   return budget != nullptr ? *budget : exec::CoreBudget::current();
 }
@@ -38,15 +55,35 @@ std::vector<double> Estimator::predict(data::MatrixView x, exec::CoreBudget* bud
 std::vector<double> Estimator::predict(data::MatrixView x, std::span<const std::uint32_t> rows,
                                        exec::CoreBudget* budget) const {
   check_predict(*this, x);
-  for (const std::uint32_t row : rows) {
-    if (row >= x.rows) {
-      throw core::InvalidArgument(
-          fmt::format("row {} is asked for, but there are {} rows", row, x.rows));
-    }
-  }
+  check_rows(x, rows);
   std::vector<double> out(rows.size());
   predict_rows(x, rows, out, or_current(budget));
   return out;
+}
+
+std::vector<double> Estimator::predict_proba(data::MatrixView x, exec::CoreBudget* budget) const {
+  check_has_classes(*this);
+  check_predict(*this, x);
+  std::vector<double> out(x.rows * n_classes());
+  predict_proba_rows(x, std::nullopt, out, or_current(budget));
+  return out;
+}
+
+std::vector<double> Estimator::predict_proba(data::MatrixView x,
+                                             std::span<const std::uint32_t> rows,
+                                             exec::CoreBudget* budget) const {
+  check_has_classes(*this);
+  check_predict(*this, x);
+  check_rows(x, rows);
+  std::vector<double> out(rows.size() * n_classes());
+  predict_proba_rows(x, rows, out, or_current(budget));
+  return out;
+}
+
+void Estimator::predict_proba_rows(data::MatrixView /*x*/,
+                                   std::optional<std::span<const std::uint32_t>> /*rows*/,
+                                   std::span<double> /*out*/, exec::CoreBudget& /*budget*/) const {
+  check_has_classes(*this);
 }
 
 void Estimator::check(const TrainingSet& training) {
@@ -87,6 +124,42 @@ void Estimator::check(const TrainingSet& training) {
     for (std::size_t row = 0; row < x.rows; ++row) check_row(row);
   }
   if (!(weight > 0.0)) throw core::InvalidInput("there are no rows to learn from");
+}
+
+void Classifier::predict_rows(data::MatrixView x,
+                              std::optional<std::span<const std::uint32_t>> rows,
+                              std::span<double> out, exec::CoreBudget& budget) const {
+  const std::size_t classes = n_classes();
+  std::vector<double> probabilities(out.size() * classes);
+  predict_proba_rows(x, rows, probabilities, budget);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const auto first = probabilities.begin() + static_cast<std::ptrdiff_t>(i * classes);
+    out[i] = static_cast<double>(
+        std::max_element(first, first + static_cast<std::ptrdiff_t>(classes)) - first);
+  }
+}
+
+std::size_t Classifier::check_classes(const TrainingSet& training) {
+  // More would be a target that is no class: the table of probabilities alone would not fit memory.
+  constexpr double kMostClasses = 65536.0;
+  check(training);
+  double largest = 0.0;
+  const auto check_row = [&](std::size_t row) {
+    const double y = training.y[row];
+    if (!(y >= 0.0) || y != std::floor(y) || y >= kMostClasses ||
+        (training.n_classes != 0 && y >= static_cast<double>(training.n_classes))) {
+      throw core::InvalidInput(
+          fmt::format("the target in row {} is {}, no index of a class", row, y),
+          "number the classes 0, 1, 2, ...");
+    }
+    largest = std::max(largest, y);
+  };
+  if (training.rows) {
+    for (const std::uint32_t row : *training.rows) check_row(row);
+  } else {
+    for (std::size_t row = 0; row < training.x.rows; ++row) check_row(row);
+  }
+  return training.n_classes != 0 ? training.n_classes : static_cast<std::size_t>(largest) + 1;
 }
 
 }  // namespace mutirao::models

@@ -6,10 +6,12 @@
 // a program that knows its model uses the class itself (LinearRegression, DecisionTreeRegressor,
 // RandomForestRegressor). Requires: y has one finite value per row of X. Guarantees: the same data,
 // parameters and seed give the same model, byte for byte, whatever the number of threads and the
-// instruction set. Thread safety: const members from any thread. Failure: core::InvalidArgument
-// for parameters and shapes that cannot be used, core::InvalidInput for numbers that cannot,
-// exec::Cancelled's code (core::ErrorCode::kCancelled) when a stop was requested; the model is then
-// as it was before fit. Lifetime: a fitted model owns what it needs.
+// instruction set. A classifier learns class indices: y holds 0, 1, ..., n_classes - 1, and so does
+// predict(); predict_proba() gives the probability of each. Thread safety: const members from any
+// thread. Failure: core::InvalidArgument for parameters and shapes that cannot be used,
+// core::InvalidInput for numbers that cannot, exec::Cancelled's code (core::ErrorCode::kCancelled)
+// when a stop was requested; the model is then as it was before fit. Lifetime: a fitted model owns
+// what it needs.
 //
 //   RandomForestRegressor forest({.n_estimators = 200});
 //   forest.fit(x, y, {.seed = 7});
@@ -27,6 +29,7 @@
 #include <vector>
 
 #include "mutirao/data/feature_encoder.hpp"
+#include "mutirao/data/feature_selection.hpp"
 #include "mutirao/data/matrix.hpp"
 #include "mutirao/exec/core_budget.hpp"
 #include "mutirao/models/parameters.hpp"
@@ -54,7 +57,7 @@ struct FitContext {
 struct TrainingSet {
   /// n_samples x n_features. NaN is missing: trees take it, linear models refuse it.
   data::MatrixView x;
-  /// One value per row of x.
+  /// One value per row of x; for classifiers the index of its class.
   std::span<const double> y;
   /// The rows of x to learn from, increasing; absent: all of them.
   std::optional<std::span<const std::uint32_t>> rows;
@@ -65,6 +68,9 @@ struct TrainingSet {
   std::vector<data::OneHotBlock> one_hot_blocks;
   /// The ranks of all rows of x, if they are at hand (trees would make them otherwise).
   const RankedMatrix* ranked = nullptr;
+  /// Classifiers: how many classes there are, also if some have no row here; 0: the largest of y,
+  /// plus 1.
+  std::size_t n_classes = 0;
 };
 
 class Estimator {
@@ -84,14 +90,26 @@ class Estimator {
         context);
   }
 
+  /// What it predicts: a number, or a class.
+  virtual data::Task task() const noexcept { return data::Task::kRegression; }
+  /// The classes of a fitted classifier; 0 for regression.
+  virtual std::size_t n_classes() const noexcept { return 0; }
+
   /// False until fit() or load() has succeeded; predict() then throws core::InvalidArgument.
   virtual bool fitted() const noexcept = 0;
   /// The number of columns that predict() expects.
   virtual std::size_t n_features() const noexcept = 0;
-  /// One value per row of x, or per given row, in order. `budget` null: the program's.
+  /// One value per row of x, or per given row, in order: for classifiers the index of the likeliest
+  /// class (of equals the first). `budget` null: the program's.
   std::vector<double> predict(data::MatrixView x, exec::CoreBudget* budget = nullptr) const;
   std::vector<double> predict(data::MatrixView x, std::span<const std::uint32_t> rows,
                               exec::CoreBudget* budget = nullptr) const;
+
+  /// The probability of each class: n_samples x n_classes(), row-major; each row sums to 1. Throws
+  /// core::InvalidArgument for an estimator that predicts numbers.
+  std::vector<double> predict_proba(data::MatrixView x, exec::CoreBudget* budget = nullptr) const;
+  std::vector<double> predict_proba(data::MatrixView x, std::span<const std::uint32_t> rows,
+                                    exec::CoreBudget* budget = nullptr) const;
 
   /// What a fit learned, as named sections of a model file; see models/model.hpp.
   virtual void save(SectionWriter& writer) const = 0;
@@ -107,8 +125,26 @@ class Estimator {
   /// out[i] = prediction for row rows[i] (row i when rows is absent). Shapes have been checked.
   virtual void predict_rows(data::MatrixView x, std::optional<std::span<const std::uint32_t>> rows,
                             std::span<double> out, exec::CoreBudget& budget) const = 0;
+  /// out[i * n_classes() + c] = probability of class c for row rows[i]. Shapes have been checked.
+  virtual void predict_proba_rows(data::MatrixView x,
+                                  std::optional<std::span<const std::uint32_t>> rows,
+                                  std::span<double> out, exec::CoreBudget& budget) const;
   /// Throws for shapes, targets and weights that no model can be fitted on.
   static void check(const TrainingSet& training);
+};
+
+/// An estimator of classes: has probabilities, from which its predictions follow.
+class Classifier : public Estimator {
+ public:
+  data::Task task() const noexcept final { return data::Task::kClassification; }
+
+ protected:
+  void predict_rows(data::MatrixView x, std::optional<std::span<const std::uint32_t>> rows,
+                    std::span<double> out, exec::CoreBudget& budget) const override;
+  void predict_proba_rows(data::MatrixView x, std::optional<std::span<const std::uint32_t>> rows,
+                          std::span<double> out, exec::CoreBudget& budget) const override = 0;
+  /// check(), and that every target is the index of a class. Returns the number of classes.
+  static std::size_t check_classes(const TrainingSet& training);
 };
 
 }  // namespace mutirao::models

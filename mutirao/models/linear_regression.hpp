@@ -30,6 +30,7 @@ struct LinearRegressionOptions {
 
 class LinearRegression final : public Estimator {
  public:
+  static constexpr std::string_view kName = "linear_regression";
   using Options = LinearRegressionOptions;
   /// The rung of the ladder that gave the solution.
   enum class Solver : std::uint8_t { kNone, kCholesky, kCholeskyQr, kSvd };
@@ -47,7 +48,7 @@ class LinearRegression final : public Estimator {
   /// The rank of the centred columns; less than n_features() when they depend on each other.
   std::size_t rank() const noexcept { return rank_; }
 
-  std::string_view name() const noexcept override { return "linear_regression"; }
+  std::string_view name() const noexcept override { return kName; }
   ParameterMap parameters() const override;
   std::unique_ptr<Estimator> clone() const override;
   bool fitted() const noexcept override { return solver_ != Solver::kNone; }

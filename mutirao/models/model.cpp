@@ -47,7 +47,8 @@ Model Model::load(const std::string& path) {
   const SectionReader sections = internal::read_model_file(path, file);
   // What the sums cannot know: a file that was made to deceive.
   try {
-    std::shared_ptr<Estimator> estimator = make_estimator(file.estimator, file.parameters);
+    std::shared_ptr<Estimator> estimator =
+        make_estimator(file.estimator, file.parameters, file.info.task);
     estimator->load(sections);
     data::FeatureEncoder encoder;
     core::InputArchive archive(sections.get<std::byte>("encoder"), {});

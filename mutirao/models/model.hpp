@@ -10,7 +10,7 @@
 // data::FeatureEncoder throws for a table that does not fit. Lifetime: a loaded model maps its
 // file, which may be deleted meanwhile.
 //
-//   Model model(encoder, std::move(forest), {.target = "price", .task = "regression"});
+//   Model model(encoder, std::move(forest), {.target = "price", .seed = 7});
 //   model.save("forest.mutirao");
 //   std::vector<double> prices = Model::load("forest.mutirao").predict(table);
 
@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "mutirao/data/feature_encoder.hpp"
+#include "mutirao/data/feature_selection.hpp"
 #include "mutirao/data/table.hpp"
 #include "mutirao/models/estimator.hpp"
 
@@ -30,7 +31,7 @@ namespace mutirao::models {
 /// What a model says of itself besides its numbers.
 struct ModelInfo {
   std::string target;
-  std::string task = "regression";
+  data::Task task = data::Task::kRegression;
   std::uint64_t seed = 0;
   std::uint64_t training_rows = 0;
   /// The version of mutirao that wrote the file; set by save().

@@ -36,6 +36,7 @@ struct RandomForestOptions {
 
 class RandomForestRegressor final : public Estimator {
  public:
+  static constexpr std::string_view kName = "random_forest";
   using Options = RandomForestOptions;
 
   explicit RandomForestRegressor(Options options = {});
@@ -52,7 +53,7 @@ class RandomForestRegressor final : public Estimator {
   /// One per training row; NaN for a row that every tree saw. Empty unless options().oob_score.
   const std::vector<double>& oob_prediction() const noexcept { return oob_prediction_; }
 
-  std::string_view name() const noexcept override { return "random_forest"; }
+  std::string_view name() const noexcept override { return kName; }
   ParameterMap parameters() const override;
   std::unique_ptr<Estimator> clone() const override;
   bool fitted() const noexcept override { return nodes_.trees() != 0; }

@@ -1,5 +1,6 @@
 #include "mutirao/models/registry.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -17,35 +18,44 @@ namespace {
 
 double tree_work(double n, double p) { return n * p * std::log2(n + 2.0); }
 
+/// How the registry makes an estimator whose parameters one table describes.
+template <class T, const std::vector<internal::Parameter<typename T::Options>>& (*table)()>
+std::unique_ptr<Estimator> make(const ParameterMap& parameters) {
+  return std::make_unique<T>(internal::read_parameters(T::kName, table(), parameters));
+}
+
 std::vector<EstimatorInfo> make_estimators() {
   return {
       {.name = "linear_regression",
        .class_name = "LinearRegression",
-       .task = "regression",
+       .task = data::Task::kRegression,
        .doc = "ordinary least squares",
        .encoding = data::Encoding::kOneHot,
        .uses_ranks = false,
        .uses_threads = true,
        .work = [](double n, double p) { return n * p * (p + 10.0) / 16.0; },
-       .parameters = internal::infos_of(internal::linear_regression_parameters())},
+       .parameters = internal::infos_of(internal::linear_regression_parameters()),
+       .make = make<LinearRegression, internal::linear_regression_parameters>},
       {.name = "decision_tree",
        .class_name = "DecisionTreeRegressor",
-       .task = "regression",
+       .task = data::Task::kRegression,
        .doc = "one regression tree, fully grown unless limited",
        .encoding = data::Encoding::kCodes,
        .uses_ranks = true,
        .uses_threads = true,
        .work = tree_work,
-       .parameters = internal::infos_of(internal::decision_tree_parameters())},
+       .parameters = internal::infos_of(internal::decision_tree_parameters()),
+       .make = make<DecisionTreeRegressor, internal::decision_tree_parameters>},
       {.name = "random_forest",
        .class_name = "RandomForestRegressor",
-       .task = "regression",
+       .task = data::Task::kRegression,
        .doc = "the mean of many trees, each grown on rows drawn with replacement",
        .encoding = data::Encoding::kCodes,
        .uses_ranks = true,
        .uses_threads = true,
        .work = [](double n, double p) { return 60.0 * tree_work(n, p); },
-       .parameters = internal::infos_of(internal::random_forest_parameters())},
+       .parameters = internal::infos_of(internal::random_forest_parameters()),
+       .make = make<RandomForestRegressor, internal::random_forest_parameters>},
   };
 }
 
@@ -56,29 +66,47 @@ const std::vector<EstimatorInfo>& estimators() {
   return all;
 }
 
-const EstimatorInfo& find_estimator(std::string_view name) {
+namespace {
+
+[[noreturn]] void throw_unknown(std::string_view name) {
   std::vector<std::string> names;
   for (const EstimatorInfo& info : estimators()) {
-    if (info.name == name) return info;
-    names.push_back(info.name);
+    if (std::find(names.begin(), names.end(), info.name) == names.end()) names.push_back(info.name);
   }
   throw core::InvalidArgument(fmt::format("there is no model '{}'", name),
                               core::suggestion(name, names));
 }
 
-std::unique_ptr<Estimator> make_estimator(std::string_view name, const ParameterMap& parameters) {
-  using internal::read_parameters;
-  const EstimatorInfo& info = find_estimator(name);
-  if (info.name == "linear_regression") {
-    return std::make_unique<LinearRegression>(
-        read_parameters(name, internal::linear_regression_parameters(), parameters));
+}  // namespace
+
+const EstimatorInfo& find_estimator(std::string_view name, data::Task task) {
+  const EstimatorInfo* other = nullptr;
+  for (const EstimatorInfo& info : estimators()) {
+    if (info.name != name) continue;
+    if (info.task == task) return info;
+    other = &info;
   }
-  if (info.name == "decision_tree") {
-    return std::make_unique<DecisionTreeRegressor>(
-        read_parameters(name, internal::decision_tree_parameters(), parameters));
+  if (other == nullptr) throw_unknown(name);
+  throw core::InvalidArgument(
+      fmt::format("the model '{}' is for {} only", name, data::name_of(other->task)),
+      fmt::format("this is {}: choose other --models, or say --task {}", data::name_of(task),
+                  data::name_of(other->task)));
+}
+
+bool has_estimator(std::string_view name, data::Task task) {
+  bool exists = false;
+  for (const EstimatorInfo& info : estimators()) {
+    if (info.name != name) continue;
+    if (info.task == task) return true;
+    exists = true;
   }
-  return std::make_unique<RandomForestRegressor>(
-      read_parameters(name, internal::random_forest_parameters(), parameters));
+  if (!exists) throw_unknown(name);
+  return false;
+}
+
+std::unique_ptr<Estimator> make_estimator(std::string_view name, const ParameterMap& parameters,
+                                          data::Task task) {
+  return find_estimator(name, task).make(parameters);
 }
 
 void parse_setting(std::string_view text, std::map<std::string, ParameterMap>& into) {
@@ -88,7 +116,8 @@ void parse_setting(std::string_view text, std::map<std::string, ParameterMap>& i
   if (dot == std::string_view::npos || first_equals < dot)
     throw core::InvalidArgument(fmt::format("'{}' names no model and parameter", text), hint);
   const std::string name(text.substr(0, dot));
-  find_estimator(name);
+  const bool regression = has_estimator(name, data::Task::kRegression);
+  const bool classification = has_estimator(name, data::Task::kClassification);
   if (dot + 1 == text.size())
     throw core::InvalidArgument(fmt::format("'{}' names no parameter", text), hint);
   ParameterMap parameters = into[name];
@@ -102,7 +131,13 @@ void parse_setting(std::string_view text, std::map<std::string, ParameterMap>& i
     parameters[std::string(setting.substr(0, equals))] = std::string(setting.substr(equals + 1));
   }
   // Also says what is wrong with a value.
-  make_estimator(name, parameters);
+  try {
+    make_estimator(name, parameters,
+                   regression ? data::Task::kRegression : data::Task::kClassification);
+  } catch (const core::InvalidArgument&) {
+    if (!regression || !classification) throw;
+    make_estimator(name, parameters, data::Task::kClassification);
+  }
   into[name] = std::move(parameters);
 }
 

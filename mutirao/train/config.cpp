@@ -93,9 +93,7 @@ void check_names_once(const std::vector<std::string>& names) {
 }  // namespace
 
 data::Task task_of(const std::string& name) {
-  for (const data::Task task : {data::Task::kRegression, data::Task::kClassification}) {
-    if (name == data::name_of(task)) return task;
-  }
+  if (const std::optional<data::Task> task = data::task_named(name)) return *task;
   const std::vector<std::string> known = {"regression", "classification"};
   throw core::InvalidArgument(fmt::format("there is no task '{}'", name),
                               core::suggestion(name, known));

@@ -79,7 +79,7 @@ Model model_of(const std::string& name, const data::Table& table,
       {.seed = 3});
   return {std::move(encoder),
           std::move(estimator),
-          {.target = "target", .task = "regression", .seed = 3, .training_rows = table.rows()}};
+          {.target = "target", .seed = 3, .training_rows = table.rows()}};
 }
 
 TEST_F(ModelFile, KeepsEveryModelToTheBit) {

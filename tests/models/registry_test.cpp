@@ -21,8 +21,9 @@ std::pair<std::string, std::string> complaint(const std::string& text) {
 
 TEST(Registry, MakesWhatItLists) {
   for (const EstimatorInfo& info : estimators()) {
-    const auto estimator = make_estimator(info.name);
+    const auto estimator = make_estimator(info.name, {}, info.task);
     EXPECT_EQ(estimator->name(), info.name);
+    EXPECT_EQ(estimator->task(), info.task);
     const ParameterMap parameters = estimator->parameters();
     ASSERT_EQ(parameters.size(), info.parameters.size());
     for (const ParameterInfo& parameter : info.parameters)
@@ -42,6 +43,19 @@ TEST(Registry, ReadsBackWhatItWrites) {
   EXPECT_EQ(
       make_estimator("random_forest", {{"max_features", "sqrt"}})->parameters().at("max_features"),
       "sqrt");
+}
+
+TEST(Registry, RefusesAModelOfTheOtherTask) {
+  EXPECT_FALSE(has_estimator("linear_regression", data::Task::kClassification));
+  EXPECT_THROW(has_estimator("linear_regresion", data::Task::kClassification),
+               core::InvalidArgument);
+  try {
+    make_estimator("linear_regression", {}, data::Task::kClassification);
+    FAIL() << "it was made";
+  } catch (const core::InvalidArgument& error) {
+    EXPECT_STREQ(error.what(), "the model 'linear_regression' is for regression only");
+    EXPECT_NE(error.hint().find("--task regression"), std::string::npos) << error.hint();
+  }
 }
 
 TEST(Registry, KeepsSettingsByModel) {

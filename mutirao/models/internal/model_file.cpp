@@ -67,9 +67,9 @@ flatbuffers::DetachedBuffer make_header(const ModelFile& file, const SectionWrit
   builder.ForceDefaults(true);  // the header's length does not depend on the offsets
   builder.Finish(file::CreateHeader(
       builder, builder.CreateString(file.info.version), builder.CreateString(file.estimator),
-      builder.CreateString(file.info.task), builder.CreateString(file.info.target), file.info.seed,
-      file.info.training_rows, builder.CreateVector(settings), builder.CreateVector(entries),
-      file.info.id ? builder.CreateString(*file.info.id) : 0));
+      builder.CreateString(data::name_of(file.info.task)), builder.CreateString(file.info.target),
+      file.info.seed, file.info.training_rows, builder.CreateVector(settings),
+      builder.CreateVector(entries), file.info.id ? builder.CreateString(*file.info.id) : 0));
   return builder.Release();
 }
 
@@ -175,8 +175,10 @@ SectionReader read_model_file(const std::string& path, ModelFile& file) {
   }
   if (end != size) throw corrupt("has bytes behind its end");
 
+  const std::optional<data::Task> task = data::task_named(header.task()->str());
+  if (!task) throw corrupt(fmt::format("is for the unknown task '{}'", header.task()->str()));
   file.info = {.target = header.target()->str(),
-               .task = header.task()->str(),
+               .task = *task,
                .seed = header.seed(),
                .training_rows = header.training_rows(),
                .version = header.version()->str(),

@@ -101,7 +101,7 @@ FinalResult run_final_fit(const Candidate& candidate, const PreparedData& data,
   Fitted fitted = fit(candidate, data, rows);
   const double seconds = seconds_since(start);
   models::ModelInfo info{.target = destination.target,
-                         .task = std::string(data::name_of(data.task)),
+                         .task = data.task,
                          .seed = candidate.seed,
                          .training_rows = data.rows()};
   if (!destination.id.empty()) info.id = destination.id;
