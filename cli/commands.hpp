@@ -25,6 +25,7 @@ Action add_train(CLI::App& app);
 Action add_predict(CLI::App& app);
 Action add_show(CLI::App& app);
 Action add_models(CLI::App& app);
+Action add_launch(CLI::App& app);
 Action add_doctor(CLI::App& app);
 
 /// Writes the result of a command to stdout; throws core::IoError when it does not arrive.

@@ -37,7 +37,8 @@ int exit_code_of(core::ErrorCode code) {
   }
 }
 
-/// "--cores -2" as "--cores=-2": otherwise the number looks like an option.
+/// "--cores -2" as "--cores=-2": otherwise the number looks like an option. What stands behind
+/// "launch" is for another program, and stays as it is.
 std::vector<std::string> arguments_of(int argc, char** argv) {
   std::vector<std::string> arguments;
   for (int i = 1; i < argc; ++i) {
@@ -46,7 +47,8 @@ std::vector<std::string> arguments_of(int argc, char** argv) {
         text.size() > 1 && text[0] == '-' && std::isdigit(static_cast<unsigned char>(text[1])) != 0;
     const bool follows_option = !arguments.empty() && arguments.back().starts_with("--") &&
                                 arguments.back().find('=') == std::string::npos;
-    if (negative && follows_option) {
+    const bool launches = !arguments.empty() && arguments.front() == "launch";
+    if (negative && follows_option && !launches) {
       arguments.back() += "=" + text;
     } else {
       arguments.push_back(text);
@@ -108,11 +110,9 @@ int run(int argc, char** argv) {
     std::string name;
     Action run;
   };
-  const std::vector<Entry> actions = {{"train", add_train(app)},
-                                      {"predict", add_predict(app)},
-                                      {"show", add_show(app)},
-                                      {"models", add_models(app)},
-                                      {"doctor", add_doctor(app)}};
+  const std::vector<Entry> actions = {{"train", add_train(app)},   {"predict", add_predict(app)},
+                                      {"show", add_show(app)},     {"models", add_models(app)},
+                                      {"launch", add_launch(app)}, {"doctor", add_doctor(app)}};
   std::vector<std::string> arguments = arguments_of(argc, argv);
   try {
     app.parse(arguments);
