@@ -78,6 +78,15 @@ double fraction(const std::string& text, const std::string& option) {
   return value;
 }
 
+/// All that can be trained, in the order of the registry.
+std::vector<std::string> names_of_models() {
+  std::vector<std::string> names;
+  for (const models::EstimatorInfo& info : models::estimators()) {
+    if (info.task == data::Task::kRegression) names.push_back(info.name);
+  }
+  return names;
+}
+
 /// What the file says, and over it what was typed.
 train::TrainConfig config_of(const Typed& typed) {
   train::TrainConfig config;
@@ -85,7 +94,7 @@ train::TrainConfig config_of(const Typed& typed) {
   if (!typed.data.empty()) config.data = typed.data;
   if (!typed.target.empty()) config.target = typed.target;
   if (typed.models == "all") {
-    config.models.clear();
+    config.models = names_of_models();
   } else if (!typed.models.empty()) {
     config.models = list_of(typed.models, "--models");
   }
@@ -173,8 +182,7 @@ Action add_train(CLI::App& app) {
                       "\"SELECT ... FROM 'x.parquet'\"");
   command->add_option("--target", typed->target, "the column to predict")->type_name("COLUMN");
   std::string models;
-  for (const models::EstimatorInfo& info : models::estimators())
-    models += (models.empty() ? "" : ",") + info.name;
+  for (const std::string& name : names_of_models()) models += (models.empty() ? "" : ",") + name;
   command->add_option("--models", typed->models, "the models to train, or all: " + models)
       ->type_name("A,B,C");
   command->add_option("--task", typed->task, "regression; decided from the target unless given")

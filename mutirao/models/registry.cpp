@@ -9,6 +9,7 @@
 #include "mutirao/core/error.hpp"
 #include "mutirao/core/suggestion.hpp"
 #include "mutirao/models/decision_tree.hpp"
+#include "mutirao/models/internal/dummy_parameters.hpp"
 #include "mutirao/models/internal/parameter_table.hpp"
 #include "mutirao/models/linear_regression.hpp"
 #include "mutirao/models/random_forest.hpp"
@@ -24,7 +25,30 @@ std::unique_ptr<Estimator> make(const ParameterMap& parameters) {
   return std::make_unique<T>(internal::read_parameters(T::kName, table(), parameters));
 }
 
+enum class Threads : bool { kOne, kMany };
+
+/// An entry whose parameters one table describes. Not trained by default.
+template <class T, const std::vector<internal::Parameter<typename T::Options>>& (*table)()>
+EstimatorInfo entry(data::Task task, const char* class_name, const char* doc,
+                    data::Encoding encoding, Threads threads, double (*work)(double, double)) {
+  return {.name = std::string(T::kName),
+          .class_name = class_name,
+          .task = task,
+          .doc = doc,
+          .encoding = encoding,
+          .uses_threads = threads == Threads::kMany,
+          .by_default = false,
+          .work = work,
+          .parameters = internal::infos_of(table()),
+          .make = make<T, table>};
+}
+
+double rows_only(double n, double /*p*/) { return n; }
+
 std::vector<EstimatorInfo> make_estimators() {
+  using data::Encoding;
+  using enum data::Task;
+  using namespace internal;
   return {
       {.name = "linear_regression",
        .class_name = "LinearRegression",
@@ -56,6 +80,12 @@ std::vector<EstimatorInfo> make_estimators() {
        .work = [](double n, double p) { return 60.0 * tree_work(n, p); },
        .parameters = internal::infos_of(internal::random_forest_parameters()),
        .make = make<RandomForestRegressor, internal::random_forest_parameters>},
+      entry<DummyRegressor, dummy_regressor_parameters>(
+          kRegression, "DummyRegressor", "the mean or the median of the target for every row",
+          Encoding::kCodes, Threads::kOne, rows_only),
+      entry<DummyClassifier, dummy_classifier_parameters>(
+          kClassification, "DummyClassifier", "the shares of the classes for every row",
+          Encoding::kCodes, Threads::kOne, rows_only),
   };
 }
 

@@ -30,6 +30,7 @@ struct EstimatorInfo {
   data::Encoding encoding = data::Encoding::kCodes;  ///< what its columns are made of
   bool uses_ranks = false;                           ///< whether TrainingSet::ranked saves it work
   bool uses_threads = false;                         ///< whether its fit takes more than one core
+  bool by_default = true;                            ///< whether it is trained when none is named
   /// Work of a fit on n rows and p columns in some unit: larger is longer. To start the long first.
   double (*work)(double n, double p) = nullptr;
   std::vector<ParameterInfo> parameters;

@@ -164,8 +164,10 @@ void check(const TrainConfig& config) {
 std::vector<std::string> candidates_of(const TrainConfig& config) {
   std::vector<std::string> names;
   for (const models::EstimatorInfo& info : models::estimators()) {
-    if (config.models.empty() ||
-        std::find(config.models.begin(), config.models.end(), info.name) != config.models.end())
+    if (info.task != data::Task::kRegression) continue;
+    if (config.models.empty() ? info.by_default
+                              : std::find(config.models.begin(), config.models.end(), info.name) !=
+                                    config.models.end())
       names.push_back(info.name);
   }
   return names;

@@ -65,30 +65,55 @@ data::Table table_of(std::size_t rows) {
   return table;
 }
 
-Model model_of(const std::string& name, const data::Table& table,
+/// The targets of table_of() as numbers, or as three classes.
+std::vector<double> targets_for(data::Task task, const data::Table& table) {
+  const std::span<const double> target = table.at("target").numbers.span();
+  std::vector<double> y(target.begin(), target.end());
+  if (task == data::Task::kRegression) return y;
+  for (double& value : y) value = value < 5.0 ? 0.0 : value < 25.0 ? 1.0 : 2.0;
+  return y;
+}
+
+Model model_of(const EstimatorInfo& info, const data::Table& table,
                const ParameterMap& parameters = {}) {
-  const EstimatorInfo& info = find_estimator(name);
   std::vector<std::uint32_t> rows(table.rows());
   std::iota(rows.begin(), rows.end(), 0U);
   data::FeatureEncoder encoder = data::FeatureEncoder::fit(
       table, data::select_features(table, {.target = "target"}), rows, info.encoding);
   const data::Matrix x = encoder.transform(table);
-  std::shared_ptr<Estimator> estimator = make_estimator(name, parameters);
-  estimator->fit(
-      {.x = x, .y = table.at("target").numbers.span(), .one_hot_blocks = encoder.one_hot_blocks()},
-      {.seed = 3});
+  std::shared_ptr<Estimator> estimator = info.make(parameters);
+  const std::vector<double> y = targets_for(info.task, table);
+  estimator->fit({.x = x, .y = y, .one_hot_blocks = encoder.one_hot_blocks()}, {.seed = 3});
   return {std::move(encoder),
           std::move(estimator),
-          {.target = "target", .seed = 3, .training_rows = table.rows()}};
+          {.target = "target", .task = info.task, .seed = 3, .training_rows = table.rows()}};
+}
+
+Model model_of(const std::string& name, const data::Table& table,
+               const ParameterMap& parameters = {}) {
+  return model_of(find_estimator(name), table, parameters);
+}
+
+/// Parameters that make its file small, where there are any.
+ParameterMap few_of(const EstimatorInfo& info) {
+  for (const ParameterInfo& parameter : info.parameters) {
+    if (parameter.name == "n_estimators") return {{"n_estimators", "3"}};
+  }
+  return {};
 }
 
 TEST_F(ModelFile, KeepsEveryModelToTheBit) {
   const data::Table table = table_of(300);
   for (const EstimatorInfo& info : estimators()) {
-    const Model model = model_of(info.name, table);
+    SCOPED_TRACE(info.class_name);
+    const Model model = model_of(info, table);
     model.save(path());
     const Model loaded = Model::load(path());
-    EXPECT_EQ(loaded.predict(table), model.predict(table)) << info.name;
+    EXPECT_EQ(loaded.predict(table), model.predict(table));
+    if (info.task == data::Task::kClassification) {
+      const data::Matrix x = model.encoder().transform(table);
+      EXPECT_EQ(loaded.estimator().predict_proba(x), model.estimator().predict_proba(x));
+    }
     EXPECT_EQ(loaded.name(), info.name);
     EXPECT_EQ(loaded.info().target, "target");
     EXPECT_EQ(loaded.info().seed, 3u);
@@ -97,22 +122,20 @@ TEST_F(ModelFile, KeepsEveryModelToTheBit) {
     EXPECT_EQ(loaded.estimator().parameters(), model.estimator().parameters());
     EXPECT_EQ(loaded.input_columns(), model.input_columns());
     loaded.save(path("b.mutirao"));
-    EXPECT_EQ(read(path("b.mutirao")), read(path())) << info.name;
+    EXPECT_EQ(read(path("b.mutirao")), read(path()));
   }
 }
 
 TEST_F(ModelFile, NoticesAFlippedBitAnywhere) {
   const data::Table table = table_of(60);
   for (const EstimatorInfo& info : estimators()) {
-    const ParameterMap few =
-        info.name == "random_forest" ? ParameterMap{{"n_estimators", "3"}} : ParameterMap{};
-    model_of(info.name, table, few).save(path());
+    model_of(info, table, few_of(info)).save(path());
     const std::string bytes = read(path());
     for (std::size_t at = 0; at < bytes.size(); ++at) {
       std::string damaged = bytes;
       damaged[at] = static_cast<char>(damaged[at] ^ (1 << (at % 8)));
       write(path("damaged"), damaged);
-      EXPECT_NE(complaint(path("damaged")), "") << info.name << " byte " << at;
+      EXPECT_NE(complaint(path("damaged")), "") << info.class_name << " byte " << at;
     }
   }
 }
