@@ -47,18 +47,40 @@ double number_part(const Column& column, std::size_t row, ColumnType type, std::
   return type == ColumnType::kTimestamp ? date_part(value, part) : value;
 }
 
+// Of the rows where it is not missing, around the first value, so that a large offset costs no
+// digits; in long doubles, whose range holds sums and squares of all doubles.
 double mean_of(const Column& column, std::span<const std::uint32_t> rows, ColumnType type,
                std::size_t part) {
-  // Summed around the first value, so that a large offset costs no digits.
-  double shift = 0.0, sum = 0.0, count = 0.0;
+  long double shift = 0.0L, sum = 0.0L, count = 0.0L;
   for (const std::uint32_t row : rows) {
     const double value = number_part(column, row, type, part);
     if (std::isnan(value)) continue;
-    if (count == 0.0) shift = value;
+    if (count == 0.0L) shift = value;
     sum += value - shift;
-    count += 1.0;
+    count += 1.0L;
   }
-  return count > 0.0 ? shift + sum / count : 0.0;
+  return count > 0.0L ? static_cast<double>(shift + sum / count) : 0.0;
+}
+
+// With the mean in place of what is missing; 1 for a constant.
+double scale_of(const Column& column, std::span<const std::uint32_t> rows, ColumnType type,
+                std::size_t part, double mean) {
+  long double squares = 0.0L;
+  for (const std::uint32_t row : rows) {
+    const double value = number_part(column, row, type, part);
+    if (std::isnan(value)) continue;
+    const long double off = static_cast<long double>(value) - mean;
+    squares += off * off;
+  }
+  const auto scale =
+      static_cast<double>(std::sqrt(squares / static_cast<long double>(rows.size())));
+  return scale > 0.0 ? scale : 1.0;
+}
+
+double standardized(double value, double mean, double scale) {
+  const double off = value - mean;
+  if (std::isfinite(off)) return off / scale;
+  return static_cast<double>((static_cast<long double>(value) - mean) / scale);
 }
 
 // Numbers as categories: the shortest text that reads back as the same number.
@@ -123,7 +145,7 @@ void FeatureEncoder::add_text(const Column& column, bool was_text,
   std::vector<std::size_t> count(column.levels.size());
   for (const std::uint32_t row : rows) {
     if (column.codes[row] == kMissingCode) {
-      feature.has_missing = encoding_ == Encoding::kOneHot;
+      feature.has_missing = encoding_ != Encoding::kCodes;
     } else {
       ++count[column.codes[row]];
     }
@@ -133,7 +155,7 @@ void FeatureEncoder::add_text(const Column& column, bool was_text,
     if (count[level] > 0) seen.push_back(level);
   }
   std::vector<bool> own(column.levels.size(), true);
-  if (encoding_ == Encoding::kOneHot && seen.size() > kMostLevels) {
+  if (encoding_ != Encoding::kCodes && seen.size() > kMostLevels) {
     std::vector<std::size_t> by_count = seen;
     std::stable_sort(by_count.begin(), by_count.end(),
                      [&](std::size_t a, std::size_t b) { return count[a] > count[b]; });
@@ -170,9 +192,12 @@ void FeatureEncoder::add_numbers(const Column& column, std::span<const std::uint
   } else {
     names_.push_back(column.name);
   }
-  if (encoding_ == Encoding::kOneHot) {
+  if (encoding_ != Encoding::kCodes) {
     for (std::size_t part = 0; part < feature.width; ++part) {
-      feature.means.push_back(mean_of(column, rows, column.type, part));
+      const double mean = mean_of(column, rows, column.type, part);
+      feature.means.push_back(mean);
+      if (encoding_ == Encoding::kStandardized)
+        feature.scales.push_back(scale_of(column, rows, column.type, part, mean));
     }
   }
   features_.push_back(std::move(feature));
@@ -248,9 +273,12 @@ void FeatureEncoder::transform_numbers(const Feature& feature, const Column& col
     for (std::size_t i = 0; i < rows.size(); ++i)
       values[i] = number_part(column, rows[i], feature.type, part);
     if (encoding_ == Encoding::kCodes) continue;
+    const double mean = feature.means[part];
     for (double& value : values) {
-      if (std::isnan(value)) value = feature.means[part];
+      if (std::isnan(value)) value = mean;
     }
+    if (encoding_ != Encoding::kStandardized) continue;
+    for (double& value : values) value = standardized(value, mean, feature.scales[part]);
   }
 }
 
@@ -270,12 +298,21 @@ std::vector<std::string> FeatureEncoder::text_columns() const {
 
 std::vector<OneHotBlock> FeatureEncoder::one_hot_blocks() const {
   std::vector<OneHotBlock> blocks;
-  if (encoding_ != Encoding::kOneHot) return blocks;
+  if (encoding_ == Encoding::kCodes) return blocks;
   for (const Feature& feature : features_) {
     if (feature.type == ColumnType::kText && feature.width > 0)
       blocks.push_back({feature.first, feature.width});
   }
   return blocks;
+}
+
+std::vector<Standardization> FeatureEncoder::standardization() const {
+  std::vector<Standardization> columns(width());
+  for (const Feature& feature : features_) {
+    for (std::size_t part = 0; part < feature.scales.size(); ++part)
+      columns[feature.first + part] = {.mean = feature.means[part], .scale = feature.scales[part]};
+  }
+  return columns;
 }
 
 }  // namespace mutirao::data

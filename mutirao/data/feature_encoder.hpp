@@ -5,13 +5,15 @@
 // Purpose: what stands between a table and an estimator; saved inside the model file, so that new
 // data is treated as the training data was. Guarantees: nothing is learned from rows other than
 // those given to fit(). Columns are found by name; extra ones are ignored.
-//   numbers    one-hot: missing = mean of the training rows. Codes: missing stays NaN.
+//   numbers    one-hot: missing = mean of the training rows. Standardized: then less that mean, and
+//              divided by the standard deviation. Codes: missing stays NaN.
 //   booleans   0 and 1, otherwise as numbers.
 //   dates      days since 1970, year, month, weekday (Monday = 0), day of year, and hour if a
-//   training row has a time; as numbers. text       one-hot: a column of 0 and 1 per training level
-//   in byte order (and one for missing, if it occurs); over 100 levels
-//              the 100 commonest and one for the rest of the training levels; unseen = zeros.
-//              Codes: the index of the training level in byte order; missing and unseen = NaN.
+//              training row has a time; as numbers.
+//   text       one-hot, standardized: a column of 0 and 1 per training level in byte order (and one
+//              for missing, if it occurs); over 100 levels the 100 commonest and one for the rest
+//              of the training levels; unseen = zeros. Codes: the index of the training level in
+//              byte order; missing and unseen = NaN.
 // Thread safety: const use from any thread.
 // Failure: core::InvalidInput when a column is missing or holds another kind of value than in
 // training.
@@ -31,8 +33,17 @@
 
 namespace mutirao::data {
 
-/// kOneHot suits linear models, kCodes trees.
-enum class Encoding : std::uint8_t { kOneHot, kCodes };
+/// kOneHot suits linear models without a penalty, kStandardized penalties and distances, kCodes
+/// trees.
+enum class Encoding : std::uint8_t { kOneHot, kCodes, kStandardized };
+
+/// A column of a matrix is (value - mean) / scale.
+struct Standardization {
+  double mean = 0.0;
+  double scale = 1.0;
+
+  bool operator==(const Standardization&) const = default;
+};
 
 /// Columns first .. first + count - 1 of a matrix: exactly one of them is 1 in every training row.
 struct OneHotBlock {
@@ -62,6 +73,9 @@ class FeatureEncoder {
   /// Those of them that held text in training (not numbers treated as categories).
   std::vector<std::string> text_columns() const;
   std::vector<OneHotBlock> one_hot_blocks() const;
+  /// How each column was standardized, width() of them: mean 0 and scale 1 where it was not.
+  /// coefficient / scale is a coefficient in the units of the table.
+  std::vector<Standardization> standardization() const;
   /// Whether both treat every table alike.
   bool operator==(const FeatureEncoder&) const = default;
 
@@ -76,18 +90,20 @@ class FeatureEncoder {
     ColumnType type = ColumnType::kNumber;  // kText also for numbers that are to be categories
     std::size_t first = 0;                  // of its columns in the matrix
     std::size_t width = 1;
-    std::vector<double> means;  // numbers, one-hot: what stands for missing, per column
-    bool was_text = false;      // text: not made from numbers
-    bool has_hour = false;      // dates
+    std::vector<double> means;   // numbers, not codes: what stands for missing, per column
+    std::vector<double> scales;  // numbers, standardized: standard deviation, per column
+    bool was_text = false;       // text: not made from numbers
+    bool has_hour = false;       // dates
     std::vector<std::string>
         levels;  // text: training levels that have a code of their own, in byte order
-    std::vector<std::string> others;  // text, one-hot: training levels that share a column
-    bool has_missing = false;         // text, one-hot: missing has a column
+    std::vector<std::string> others;  // text, not codes: training levels that share a column
+    bool has_missing = false;         // text, not codes: missing has a column
 
     bool operator==(const Feature&) const = default;
     template <class Archive>
     void serialize(Archive& archive) {
-      archive(column, type, first, width, means, was_text, has_hour, levels, others, has_missing);
+      archive(column, type, first, width, means, scales, was_text, has_hour, levels, others,
+              has_missing);
     }
   };
 

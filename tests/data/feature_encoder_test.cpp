@@ -1,6 +1,7 @@
 #include "mutirao/data/feature_encoder.hpp"
 
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include <gmock/gmock.h>
@@ -59,6 +60,39 @@ TEST(FeatureEncoder, OneHotLearnsFromTrainingRowsOnly) {
   ASSERT_EQ(encoder.one_hot_blocks().size(), 1u);
   EXPECT_EQ(encoder.one_hot_blocks()[0].first, 1u);
   EXPECT_EQ(encoder.one_hot_blocks()[0].count, 3u);
+}
+
+TEST(FeatureEncoder, StandardizedNumbersHaveMeanZeroAndDeviationOneInTrainingRows) {
+  const Table table = mixed();
+  const std::vector<std::uint32_t> training = {0, 1, 2};
+  const auto encoder =
+      FeatureEncoder::fit(table, features({"x", "cut"}), training, Encoding::kStandardized);
+  EXPECT_THAT(encoder.feature_names(), ElementsAre("x", "cut=a", "cut=b", "cut=(missing)"));
+  const double scale = std::sqrt(2.0 / 3.0);  // of 1, 3 and 2 in place of what is missing
+  const Matrix matrix = encoder.transform(table);
+  EXPECT_THAT(column(matrix, 0), ElementsAre(-1.0 / scale, 1.0 / scale, 0.0, 98.0 / scale));
+  EXPECT_THAT(column(matrix, 1), ElementsAre(0, 1, 0, 0));
+  EXPECT_THAT(encoder.standardization(),
+              ElementsAre(Standardization{.mean = 2.0, .scale = scale}, Standardization{},
+                          Standardization{}, Standardization{}));
+  EXPECT_EQ(encoder.one_hot_blocks().size(), 1u);
+}
+
+TEST(FeatureEncoder, StandardizesConstantsAndTheLargestNumbers) {
+  const double most = std::numeric_limits<double>::max();
+  Table table;
+  table.add(number_column("constant", std::vector<double>{0.1, 0.1, kNaN, 0.1}));
+  table.add(number_column("large", std::vector<double>{most, -most, most, -most}));
+  table.add(number_column("far", std::vector<double>{1e15, 1e15 + 1, 1e15 + 2, 1e15 + 3}));
+  table.add(number_column("one_sided", std::vector<double>{-most, -most, -most, most}));
+  const Matrix matrix =
+      FeatureEncoder::fit(table, features({"constant", "large", "far", "one_sided"}),
+                          all_rows(table), Encoding::kStandardized)
+          .transform(table);
+  EXPECT_THAT(column(matrix, 0), ElementsAre(0, 0, 0, 0));
+  EXPECT_THAT(column(matrix, 1), ElementsAre(1, -1, 1, -1));
+  EXPECT_NEAR(matrix.column(2)[3], 1.5 / std::sqrt(1.25), 1e-14);
+  EXPECT_NEAR(matrix.column(3)[3], std::sqrt(3.0), 1e-14);
 }
 
 TEST(FeatureEncoder, CodesKeepMissingAndMakeTheUnseenMissing) {
