@@ -1,10 +1,12 @@
 #include "mutirao/core/local_socket.hpp"
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "mutirao/core/error.hpp"
 
@@ -12,6 +14,23 @@ namespace mutirao::core {
 namespace {
 
 constexpr std::size_t kMostFds = 8;
+
+/// An address whose first byte is 0 names no file.
+std::pair<sockaddr_un, socklen_t> address_of(std::string_view name) {
+  sockaddr_un address{};
+  if (name.empty() || name.size() >= sizeof address.sun_path)
+    throw InternalError("the name of a local socket is too long");
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path + 1, name.data(), name.size());
+  return {address, static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size())};
+}
+
+UniqueFd new_socket(int flags) {
+  UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0));
+  if (!fd)
+    throw IoError("cannot create a socket", errno, "raise the limit on open files (ulimit -n)");
+  return fd;
+}
 
 }  // namespace
 
@@ -21,6 +40,19 @@ std::pair<LocalSocket, LocalSocket> LocalSocket::pair() {
     throw IoError("cannot create a pair of sockets", errno,
                   "raise the limit on open files (ulimit -n)");
   return {LocalSocket(UniqueFd(fds[0])), LocalSocket(UniqueFd(fds[1]))};
+}
+
+std::optional<LocalSocket> LocalSocket::connect(std::string_view name) {
+  const auto [address, size] = address_of(name);
+  UniqueFd fd = new_socket(0);
+  int result;
+  do {
+    result = ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), size);
+  } while (result != 0 && errno == EINTR);
+  if (result == 0) return LocalSocket(std::move(fd));
+  // EAGAIN: so many connect at once that the listener has not come to them yet.
+  if (errno == ECONNREFUSED || errno == EAGAIN) return std::nullopt;
+  throw IoError("cannot connect to another process of this machine", errno);
 }
 
 LocalSocket::Sent LocalSocket::send(std::span<const std::byte> message, std::span<const int> fds,
@@ -92,6 +124,49 @@ std::optional<LocalSocket::Received> LocalSocket::receive(std::span<std::byte> b
 void LocalSocket::wait_writable(std::chrono::milliseconds at_most) const {
   pollfd entry{fd_.get(), POLLOUT, 0};
   ::poll(&entry, 1, static_cast<int>(at_most.count()));
+}
+
+LocalSocket::Peer LocalSocket::peer() const {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (::getsockopt(fd_.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
+    throw IoError("cannot tell who is at the other end of a socket", errno);
+  return {credentials.pid, credentials.uid};
+}
+
+std::optional<LocalListener> LocalListener::listen(std::string_view name) {
+  const auto [address, size] = address_of(name);
+  UniqueFd fd = new_socket(SOCK_NONBLOCK);
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0) {
+    if (errno == EADDRINUSE) return std::nullopt;
+    throw IoError("cannot listen on a socket of this machine", errno);
+  }
+  if (::listen(fd.get(), SOMAXCONN) != 0)
+    throw IoError("cannot listen on a socket of this machine", errno);
+  return LocalListener(std::move(fd));
+}
+
+std::optional<LocalSocket> LocalListener::accept() const {
+  int fd;
+  do {
+    fd = ::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC);
+  } while (fd < 0 && errno == EINTR);
+  if (fd >= 0) return LocalSocket(UniqueFd(fd));
+  if (errno == EAGAIN || errno == ECONNABORTED) return std::nullopt;
+  throw IoError("cannot take a connection", errno, "raise the limit on open files (ulimit -n)");
+}
+
+std::vector<bool> wait_readable(std::span<const int> fds, std::chrono::milliseconds at_most) {
+  std::vector<pollfd> entries;
+  entries.reserve(fds.size());
+  for (const int fd : fds) entries.push_back({fd, POLLIN, 0});
+  const int timeout = at_most.count() > 0 ? static_cast<int>(at_most.count()) : 0;
+  if (::poll(entries.data(), entries.size(), timeout) < 0 && errno != EINTR)
+    throw IoError("cannot wait for other processes", errno);
+  std::vector<bool> readable;
+  readable.reserve(fds.size());
+  for (const pollfd& entry : entries) readable.push_back(entry.revents != 0);
+  return readable;
 }
 
 }  // namespace mutirao::core

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <fstream>
+#include <limits>
 #include <sstream>
 #include <utility>
 
@@ -97,6 +98,16 @@ std::uint64_t private_memory_of(pid_t process) noexcept {
   std::snprintf(path, sizeof path, "/proc/%d/statm", static_cast<int>(process));
   const Statm pages = read_statm(path);
   return pages.resident > pages.shared ? (pages.resident - pages.shared) * page_bytes() : 0;
+}
+
+std::uint64_t available_memory() {
+  std::ifstream file("/proc/meminfo");
+  std::string name;
+  std::uint64_t kibibytes = 0;
+  for (std::string unit; file >> name >> kibibytes; std::getline(file, unit)) {
+    if (name == "MemAvailable:") return kibibytes * 1024;
+  }
+  return std::numeric_limits<std::uint64_t>::max();
 }
 
 void allow_private_memory(std::uint64_t bytes) noexcept {

@@ -11,6 +11,10 @@ namespace mutirao::core {
 /// Bytes of memory that only this process holds, resident now; 0 when it is gone.
 std::uint64_t private_memory_of(pid_t process) noexcept;
 
+/// Bytes that programs can still take before this machine swaps or kills; all there are when the
+/// system does not say.
+std::uint64_t available_memory();
+
 /// Bounds what this process may still allocate privately (RLIMIT_DATA): `bytes` more than it has
 /// now. 0 lifts the bound. Does nothing when the system refuses.
 void allow_private_memory(std::uint64_t bytes) noexcept;

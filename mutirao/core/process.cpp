@@ -3,10 +3,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <iterator>
 #include <vector>
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -37,6 +41,29 @@ void close_all_except(std::span<const int> kept) noexcept {
     if (next > first) ::syscall(SYS_close_range, first, i < count ? next - 1 : ~0U, 0);
     first = next + 1;
   }
+}
+
+bool is_stopped(pid_t process) noexcept {
+  char path[32];
+  std::snprintf(path, sizeof path, "/proc/%d/stat", static_cast<int>(process));
+  const UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
+  char text[256] = {};
+  if (!fd || ::read(fd.get(), text, sizeof text - 1) <= 0) return false;
+  // The name of the program, in brackets, may hold anything.
+  const char* end = std::strrchr(text, ')');
+  return end != nullptr && end[1] == ' ' && (end[2] == 'T' || end[2] == 't');
+}
+
+std::string host_name() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
+}
+
+std::string boot_id() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  std::getline(file, id);
+  return id;
 }
 
 std::size_t thread_count() {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include <sys/types.h>
 
@@ -19,6 +20,15 @@ bool send_signal(const UniqueFd& pidfd, int signal) noexcept;
 
 /// Closes every descriptor from 3 on that is not listed.
 void close_all_except(std::span<const int> kept) noexcept;
+
+/// Whether the process is stopped (SIGSTOP, a debugger) just now; false also when it is gone.
+bool is_stopped(pid_t process) noexcept;
+
+/// What this machine calls itself.
+std::string host_name();
+
+/// A number that is drawn when the machine starts; empty when the system does not say.
+std::string boot_id();
 
 /// How many threads this process has.
 std::size_t thread_count();

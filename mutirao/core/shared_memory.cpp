@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "mutirao/core/error.hpp"
+#include "mutirao/core/memory_use.hpp"
 
 namespace mutirao::core {
 namespace {
@@ -50,6 +51,22 @@ UniqueFd create_memory_file(std::size_t bytes) {
   // A receiver's ftruncate would be a SIGBUS for everybody else.
   if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
     throw IoError("cannot seal shared memory", errno);
+  return fd;
+}
+
+UniqueFd create_reserved_memory_file(std::size_t bytes) {
+  const auto refuse = [bytes](int error_number) {
+    throw IoError(fmt::format("cannot reserve {} bytes of shared memory", bytes), error_number,
+                  "ask for less, or end other programs that use memory");
+  };
+  // Asked for more than there is, the kernel would kill somebody before it says no.
+  if (bytes > available_memory()) refuse(ENOSPC);
+  UniqueFd fd = create_memory_file(bytes);
+  int error = 0;
+  do {
+    error = bytes == 0 ? 0 : ::posix_fallocate(fd.get(), 0, static_cast<off_t>(bytes));
+  } while (error == EINTR);
+  if (error != 0) refuse(error);
   return fd;
 }
 

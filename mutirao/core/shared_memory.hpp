@@ -24,6 +24,11 @@ namespace mutirao::core {
 /// An anonymous file of zeros whose size can never change. Throws IoError.
 UniqueFd create_memory_file(std::size_t bytes);
 
+/// As create_memory_file, with all of its memory taken now: whoever writes to it later is not
+/// killed because memory has run out. Throws IoError (ENOSPC, ENOMEM, EFBIG) when there is not so
+/// much.
+UniqueFd create_reserved_memory_file(std::size_t bytes);
+
 class SharedMemory {
  public:
   ~SharedMemory();
