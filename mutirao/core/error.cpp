@@ -62,6 +62,14 @@ std::string_view name_of(ErrorCode code) noexcept {
       return "executor_closed";
     case ErrorCode::kDependencyFailed:
       return "dependency_failed";
+    case ErrorCode::kRendezvousFailed:
+      return "rendezvous_failed";
+    case ErrorCode::kRankFailed:
+      return "rank_failed";
+    case ErrorCode::kCollectiveTimeout:
+      return "collective_timeout";
+    case ErrorCode::kCollectiveMismatch:
+      return "collective_mismatch";
   }
   return "unknown";
 }

@@ -20,22 +20,26 @@ namespace mutirao::core {
 
 /// Stable across versions: numbers are written to logs and travel between processes.
 enum class ErrorCode : std::int32_t {
-  kInternal = 1,            ///< a promise of this library did not hold; please report it
-  kInvalidArgument = 2,     ///< a caller's argument or option
-  kInvalidInput = 3,        ///< data or a file given by the user
-  kIo = 4,                  ///< the system refused a read, a write, an open
-  kOutOfSpace = 5,          ///< the disk is full
-  kCorruptFile = 6,         ///< a file of ours is cut short or damaged
-  kUnsupported = 7,         ///< not possible in this build or on this machine
-  kTask = 100,              ///< a task threw a type that is not known here
-  kTaskCrashed = 101,       ///< the process that ran the task died
-  kTaskTimeout = 102,       ///< the task ran past its time
-  kMemoryLimit = 103,       ///< the task took more memory than it was given
-  kWorkerInitFailed = 104,  ///< a worker could not be started
-  kNotSerializable = 105,   ///< an argument or a result could not be encoded
-  kCancelled = 106,         ///< the task was cancelled
-  kExecutorClosed = 107,    ///< the executor no longer takes or runs tasks
-  kDependencyFailed = 108   ///< a task that this one waits for failed
+  kInternal = 1,             ///< a promise of this library did not hold; please report it
+  kInvalidArgument = 2,      ///< a caller's argument or option
+  kInvalidInput = 3,         ///< data or a file given by the user
+  kIo = 4,                   ///< the system refused a read, a write, an open
+  kOutOfSpace = 5,           ///< the disk is full
+  kCorruptFile = 6,          ///< a file of ours is cut short or damaged
+  kUnsupported = 7,          ///< not possible in this build or on this machine
+  kTask = 100,               ///< a task threw a type that is not known here
+  kTaskCrashed = 101,        ///< the process that ran the task died
+  kTaskTimeout = 102,        ///< the task ran past its time
+  kMemoryLimit = 103,        ///< the task took more memory than it was given
+  kWorkerInitFailed = 104,   ///< a worker could not be started
+  kNotSerializable = 105,    ///< an argument or a result could not be encoded
+  kCancelled = 106,          ///< the task was cancelled
+  kExecutorClosed = 107,     ///< the executor no longer takes or runs tasks
+  kDependencyFailed = 108,   ///< a task that this one waits for failed
+  kRendezvousFailed = 200,   ///< the ranks of a program did not find each other
+  kRankFailed = 201,         ///< a rank died, stopped or left while others needed it
+  kCollectiveTimeout = 202,  ///< a rank did not come to a collective in time
+  kCollectiveMismatch = 203  ///< ranks came to different collectives
 };
 
 /// "invalid_input" for kInvalidInput, and so on; "unknown" for a number that is none of the above.
