@@ -65,13 +65,6 @@ void check_ranks(const TrainingSet& training) {
   }
 }
 
-void normalise(std::vector<double>& importances) {
-  double total = 0.0;
-  for (const double importance : importances) total += importance;
-  if (!(total > 0.0)) return;
-  for (double& importance : importances) importance /= total;
-}
-
 }  // namespace internal
 
 void check_options(const TreeOptions& options, std::string_view estimator) {
@@ -135,15 +128,11 @@ void DecisionTreeRegressor::fit(const TrainingSet& training, const FitContext& c
                                 .instruction_set = core::instruction_set(),
                                 .stop = context.stop};
   internal::TreeScratch scratch;
-  internal::GrownTree tree =
+  std::vector<internal::GrownTree> trees;
+  trees.push_back(
       internal::grow_tree(task, internal::limits_for(options_, rows.rows.size(), training.x.cols),
-                          scratch, &budget, context.max_cores);
-  internal::normalise(tree.importances);
-  std::vector<std::vector<std::uint64_t>> words;
-  words.push_back(std::move(tree.words));
-  nodes_ =
-      TreeNodes(training.x.cols, std::move(words), {tree.root_is_leaf}, budget, context.max_cores);
-  importances_ = std::move(tree.importances);
+                          scratch, &budget, context.max_cores));
+  nodes_ = internal::join_trees(trees, training.x.cols, 0, importances_, budget, context.max_cores);
   if (context.progress) context.progress(1, 1);
 }
 

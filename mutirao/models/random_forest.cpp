@@ -136,19 +136,7 @@ void RandomForestRegressor::fit(const TrainingSet& training, const FitContext& c
       },
       context.max_cores);
 
-  std::vector<double> importances(training.x.cols, 0.0);
-  std::vector<std::vector<std::uint64_t>> words;
-  std::vector<bool> root_is_leaf;
-  for (internal::GrownTree& tree : trees) {
-    internal::normalise(tree.importances);
-    for (std::size_t j = 0; j < importances.size(); ++j) importances[j] += tree.importances[j];
-    words.push_back(std::move(tree.words));
-    root_is_leaf.push_back(tree.root_is_leaf);
-  }
-  internal::normalise(importances);
-  nodes_ = TreeNodes(training.x.cols, std::move(words), std::move(root_is_leaf), budget,
-                     context.max_cores);
-  importances_ = std::move(importances);
+  nodes_ = internal::join_trees(trees, training.x.cols, 0, importances_, budget, context.max_cores);
   oob_score_ = std::numeric_limits<double>::quiet_NaN();
   oob_prediction_.clear();
   if (!options_.oob_score) return;

@@ -64,9 +64,42 @@ void add_tree(const internal::WalkKernels& kernels, const std::uint64_t* words,
   for (std::size_t i = 0; i < count; ++i) sum[i] += value;
 }
 
-/// Throws unless the words of a tree are one tree in depth-first order. Gives leaves and depth.
+/// The same for three classes or more; `leaves`: scratch.
+void add_tree(const internal::WalkKernels& kernels, const TreeNodes& nodes, TreeNodes::Root root,
+              const RowBlock& block, unsigned feature_bits, std::size_t count,
+              std::vector<std::uint64_t>& leaves, double* sum) {
+  const std::uint64_t* words = nodes.words().data() + root.first;
+  const std::size_t n_classes = nodes.n_classes();
+  leaves.resize(count);
+  if (root.is_leaf == 0) {
+    kernels.find_leaves(words, block.row(0), feature_bits, count, leaves.data());
+  } else {
+    std::fill(leaves.begin(), leaves.end(), *words);
+  }
+  for (std::size_t i = 0; i < count; ++i, sum += n_classes) {
+    if (leaves[i] < n_classes) {
+      sum[leaves[i]] += 1.0;
+      continue;
+    }
+    const double* row = nodes.distributions().data() + (leaves[i] - n_classes) * n_classes;
+    for (std::size_t c = 0; c < n_classes; ++c) sum[c] += row[c];
+  }
+}
+
+/// From probabilities of class 1, in the front of `out`, to those of one class or of two.
+void spread_probabilities(std::span<double> out, std::size_t count, std::size_t n_classes) {
+  for (std::size_t i = count; i-- > 0;) {
+    const double second = out[i];
+    if (n_classes == 2) out[2 * i + 1] = second;
+    out[n_classes * i] = 1.0 - second;
+  }
+}
+
+/// Throws unless the words of a tree are one tree in depth-first order and its leaves, from three
+/// classes on, below `n_leaf_values`. Gives leaves and depth.
 std::pair<std::size_t, std::size_t> check_tree(std::span<const std::uint64_t> words,
-                                               bool root_is_leaf, std::size_t n_features) {
+                                               bool root_is_leaf, std::size_t n_features,
+                                               std::size_t n_classes, std::size_t n_leaf_values) {
   const unsigned feature_bits = TreeNodes::feature_bits(n_features);
   struct Pending {
     std::uint64_t at;
@@ -87,6 +120,7 @@ std::pair<std::size_t, std::size_t> check_tree(std::span<const std::uint64_t> wo
     if (top.at != at || at >= words.size()) fail();
     const NodeWord node(words[at++]);
     if (top.leaf) {
+      if (n_classes > 2 && node.bits() >= n_leaf_values) fail();
       ++leaves;
       depth = std::max(depth, top.depth);
       continue;
@@ -112,11 +146,13 @@ unsigned TreeNodes::feature_bits(std::size_t n_features) noexcept {
 
 TreeNodes::TreeNodes(std::size_t n_features, std::vector<std::vector<std::uint64_t>> trees,
                      std::vector<bool> root_is_leaf, exec::CoreBudget& budget,
-                     std::size_t max_cores)
-    : n_features_(n_features) {
+                     std::size_t max_cores, std::size_t n_classes,
+                     std::vector<double> distributions)
+    : n_features_(n_features), n_classes_(n_classes) {
   struct Storage {
     std::unique_ptr<std::uint64_t[]> words;
     std::vector<Root> roots;
+    std::vector<double> distributions;
   };
   auto storage = std::make_shared<Storage>();
   std::size_t total = 0;
@@ -135,35 +171,48 @@ TreeNodes::TreeNodes(std::size_t n_features, std::vector<std::vector<std::uint64
       max_cores);
   words_ = {storage->words.get(), total};
   roots_ = storage->roots;
+  storage->distributions = std::move(distributions);
+  distributions_ = storage->distributions;
   owner_ = std::move(storage);
 }
 
 TreeNodes::TreeNodes(std::size_t n_features, std::span<const std::uint64_t> words,
-                     std::span<const Root> roots, std::shared_ptr<const void> owner)
-    : n_features_(n_features), owner_(std::move(owner)), words_(words), roots_(roots) {
+                     std::span<const Root> roots, std::shared_ptr<const void> owner,
+                     std::size_t n_classes, std::span<const double> distributions)
+    : n_features_(n_features),
+      owner_(std::move(owner)),
+      words_(words),
+      roots_(roots),
+      n_classes_(n_classes),
+      distributions_(distributions) {
   if (n_features == 0 || feature_bits(n_features) > 24 || roots.empty())
     throw core::CorruptFile("the model has no trees or no features");
+  const bool table = n_classes > 2;
+  if (distributions.size() % (table ? n_classes : 1) != 0 || (!table && !distributions.empty()) ||
+      !std::all_of(distributions.begin(), distributions.end(),
+                   [](double p) { return p >= 0.0 && p <= 1.0; }))
+    throw core::CorruptFile("the probabilities of the model's leaves are none");
   for (std::size_t i = 0; i < roots.size(); ++i) {
     const std::uint64_t last = i + 1 < roots.size() ? roots[i + 1].first : words.size();
     if (roots[i].first >= last || last > words.size() || (i == 0 && roots[i].first != 0) ||
         roots[i].is_leaf > 1)
       throw core::CorruptFile("the trees of the model do not lie one behind the other");
     check_tree(words.subspan(roots[i].first, last - roots[i].first), roots[i].is_leaf != 0,
-               n_features);
+               n_features, n_classes, leaf_values());
   }
 }
 
 std::size_t TreeNodes::leaves(std::size_t i) const {
   const std::uint64_t last = i + 1 < roots_.size() ? roots_[i + 1].first : words_.size();
   return check_tree(words_.subspan(roots_[i].first, last - roots_[i].first), roots_[i].is_leaf != 0,
-                    n_features_)
+                    n_features_, n_classes_, leaf_values())
       .first;
 }
 
 std::size_t TreeNodes::depth(std::size_t i) const {
   const std::uint64_t last = i + 1 < roots_.size() ? roots_[i + 1].first : words_.size();
   return check_tree(words_.subspan(roots_[i].first, last - roots_[i].first), roots_[i].is_leaf != 0,
-                    n_features_)
+                    n_features_, n_classes_, leaf_values())
       .second;
 }
 
@@ -185,6 +234,62 @@ void TreeNodes::predict_mean(data::MatrixView x, std::optional<std::span<const s
     for (const Root root : roots_) add_tree(kernels, words_.data(), root, block, bits, count, sum);
     for (std::size_t i = 0; i < count; ++i) sum[i] /= static_cast<double>(roots_.size());
   });
+}
+
+void TreeNodes::predict_distributions(data::MatrixView x,
+                                      std::optional<std::span<const std::uint32_t>> rows,
+                                      std::span<double> out, exec::CoreBudget& budget) const {
+  if (n_classes_ <= 2) {
+    const std::size_t count = out.size() / n_classes_;
+    predict_mean(x, rows, out.first(count), budget);
+    spread_probabilities(out, count, n_classes_);
+    return;
+  }
+  struct Lane {
+    std::optional<RowBlock> block;
+    std::vector<std::uint64_t> leaves;
+  };
+  const unsigned bits = feature_bits(n_features_);
+  std::vector<Lane> lanes(std::max<std::size_t>(1, budget.cores()));
+  const std::size_t block_rows = RowBlock(n_features_, bits).rows();
+  const internal::WalkKernels& kernels = internal::walk_kernels(core::instruction_set());
+  const std::size_t n_rows = out.size() / n_classes_;
+  budget.for_each((n_rows + block_rows - 1) / block_rows, [&](std::size_t unit, std::size_t at) {
+    Lane& lane = lanes[at];
+    if (!lane.block) lane.block.emplace(n_features_, bits);
+    const std::size_t first = unit * block_rows;
+    const std::size_t count = std::min(block_rows, n_rows - first);
+    lane.block->fill(x, rows, first, count);
+    const std::span<double> sum = out.subspan(first * n_classes_, count * n_classes_);
+    std::fill(sum.begin(), sum.end(), 0.0);
+    for (const Root root : roots_)
+      add_tree(kernels, *this, root, *lane.block, bits, count, lane.leaves, sum.data());
+    for (double& probability : sum) probability /= static_cast<double>(roots_.size());
+  });
+}
+
+void TreeNodes::add_distributions(std::size_t tree, data::MatrixView x,
+                                  std::span<const std::uint32_t> rows,
+                                  std::span<double> sum) const {
+  if (n_classes_ <= 2) {
+    std::vector<double> second(rows.size(), 0.0);
+    add_predictions(tree, x, rows, second);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      sum[n_classes_ * i] += 1.0 - second[i];
+      if (n_classes_ == 2) sum[2 * i + 1] += second[i];
+    }
+    return;
+  }
+  const unsigned bits = feature_bits(n_features_);
+  const internal::WalkKernels& kernels = internal::walk_kernels(core::instruction_set());
+  RowBlock block(n_features_, bits);
+  std::vector<std::uint64_t> leaves;
+  for (std::size_t first = 0; first < rows.size(); first += block.rows()) {
+    const std::size_t count = std::min(block.rows(), rows.size() - first);
+    block.fill(x, rows, first, count);
+    add_tree(kernels, *this, roots_[tree], block, bits, count, leaves,
+             sum.data() + first * n_classes_);
+  }
 }
 
 void TreeNodes::add_predictions(std::size_t tree, data::MatrixView x,

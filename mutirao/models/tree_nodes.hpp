@@ -8,7 +8,10 @@
 // the mapped file alive that holds them.
 //
 // A tree is a run of 64-bit words in depth-first order, its left child behind each node:
-//   leaf   the float64 value
+//   leaf   regression: the float64 value
+//          one or two classes: the float64 probability of class 1
+//          more classes: a number r; below n_classes the leaf is class r for certain, else its
+//          probabilities are row r - n_classes of distributions()
 //   node   bits 0-31 float32 threshold: x <= threshold goes left
 //          bit 32 the left child is a leaf, bit 33 the right child is a leaf
 //          bit 34 missing (NaN) goes left
@@ -38,17 +41,25 @@ class TreeNodes {
 
   TreeNodes() = default;
   /// Takes over what was grown. `trees`: one list of words per tree, roots[i].first is set here.
+  /// `n_classes`: 0 for regression; `distributions`: those of all trees, from three classes on.
   TreeNodes(std::size_t n_features, std::vector<std::vector<std::uint64_t>> trees,
-            std::vector<bool> root_is_leaf, exec::CoreBudget& budget, std::size_t max_cores = 0);
+            std::vector<bool> root_is_leaf, exec::CoreBudget& budget, std::size_t max_cores = 0,
+            std::size_t n_classes = 0, std::vector<double> distributions = {});
   /// Refers to words of a model file that `owner` keeps alive. Throws core::CorruptFile unless
-  /// every walk ends in a leaf of its own tree and names a feature that exists.
+  /// every walk ends in a leaf of its own tree and names a feature and a distribution that exist.
   TreeNodes(std::size_t n_features, std::span<const std::uint64_t> words,
-            std::span<const Root> roots, std::shared_ptr<const void> owner);
+            std::span<const Root> roots, std::shared_ptr<const void> owner,
+            std::size_t n_classes = 0, std::span<const double> distributions = {});
 
   std::size_t trees() const noexcept { return roots_.size(); }
   std::size_t n_features() const noexcept { return n_features_; }
   std::span<const std::uint64_t> words() const noexcept { return words_; }
   std::span<const Root> roots() const noexcept { return roots_; }
+  /// 0: regression.
+  std::size_t n_classes() const noexcept { return n_classes_; }
+  /// Probabilities of the leaves that are of several classes: rows of n_classes() numbers. Empty
+  /// below three classes.
+  std::span<const double> distributions() const noexcept { return distributions_; }
   /// Leaves of tree i, and the longest walk in it.
   std::size_t leaves(std::size_t i) const;
   std::size_t depth(std::size_t i) const;
@@ -56,18 +67,31 @@ class TreeNodes {
   /// out[i] = mean over the trees of the prediction for row rows[i] of x (row i without rows).
   void predict_mean(data::MatrixView x, std::optional<std::span<const std::uint32_t>> rows,
                     std::span<double> out, exec::CoreBudget& budget) const;
+  /// Classes: out[i * n_classes() + c] = mean over the trees of the probability of class c.
+  void predict_distributions(data::MatrixView x, std::optional<std::span<const std::uint32_t>> rows,
+                             std::span<double> out, exec::CoreBudget& budget) const;
   /// sum[i] += the prediction of one tree for row rows[i] of x.
   void add_predictions(std::size_t tree, data::MatrixView x, std::span<const std::uint32_t> rows,
                        std::span<double> sum) const;
+  /// Classes: sum[i * n_classes() + c] += the probability that one tree gives class c.
+  void add_distributions(std::size_t tree, data::MatrixView x, std::span<const std::uint32_t> rows,
+                         std::span<double> sum) const;
 
   /// Bits that hold a feature index: enough for n_features.
   static unsigned feature_bits(std::size_t n_features) noexcept;
 
  private:
+  /// What leaves may say, from three classes on: as many classes and distributions as there are.
+  std::size_t leaf_values() const noexcept {
+    return n_classes_ + distributions_.size() / (n_classes_ == 0 ? 1 : n_classes_);
+  }
+
   std::size_t n_features_ = 0;
   std::shared_ptr<const void> owner_;
   std::span<const std::uint64_t> words_;
   std::span<const Root> roots_;
+  std::size_t n_classes_ = 0;
+  std::span<const double> distributions_;
 };
 
 }  // namespace mutirao::models

@@ -1,6 +1,7 @@
 #include "mutirao/models/tree_nodes.hpp"
 
 #include <bit>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -76,6 +77,76 @@ TEST(TreeNodes, RefusesWordsThatAreNoTree) {
     }
   }
   EXPECT_GT(refused, 500u);
+}
+
+/// Trees of one split each, on three classes: x <= 0 to the left.
+struct Stumps {
+  std::vector<internal::GrownTree> trees;
+  std::vector<double> importances;
+
+  /// `left` and `right` as in GrownNode::distribution, rows of `distributions`.
+  void add(std::uint32_t left, std::uint32_t right, const std::vector<double>& distributions) {
+    std::vector<GrownNode> nodes(3);
+    nodes[0].left = 1;
+    nodes[0].right = 2;
+    nodes[1].distribution = left;
+    nodes[2].distribution = right;
+    trees.push_back(internal::pack(nodes, 1, 1.0, 3, distributions));
+  }
+  TreeNodes join() {
+    return internal::join_trees(trees, 1, 3, importances, exec::CoreBudget::current(), 0);
+  }
+};
+
+TEST(TreeNodes, GiveTheMeanOfTheDistributionsOfLeaves) {
+  Stumps stumps;
+  stumps.add(0, 2, {});
+  stumps.add(4, 3, {0.25, 0.75, 0.0, 0.5, 0.0, 0.5});
+  stumps.add(1, 3, {0.0, 0.125, 0.875});
+  const TreeNodes nodes = stumps.join();
+  EXPECT_EQ(nodes.distributions().size(), 9u) << "one per leaf that is not of one class";
+  const double x[] = {-1.0, 1.0};
+  const data::MatrixView view{.data = x, .rows = 2, .cols = 1, .column_stride = 2};
+  std::vector<double> out(6);
+  nodes.predict_distributions(view, std::nullopt, out, exec::CoreBudget::current());
+  const std::vector<double> expected = {1.5 / 3.0,  1.0 / 3.0,   0.5 / 3.0,
+                                        0.25 / 3.0, 0.875 / 3.0, 1.875 / 3.0};
+  EXPECT_EQ(out, expected);
+  const std::vector<std::uint32_t> rows = {1};
+  std::vector<double> sum = {1.0, 1.0, 1.0};
+  nodes.add_distributions(1, view, rows, sum);
+  EXPECT_EQ(sum, (std::vector<double>{1.25, 1.75, 1.0}));
+}
+
+TEST(TreeNodes, OfTwoClassesKeepTheProbabilityOfTheSecond) {
+  std::vector<internal::GrownTree> trees = {internal::pack(chain(1, false), 1, 1.0, 2)};
+  std::vector<double> importances;
+  const TreeNodes nodes =
+      internal::join_trees(trees, 1, 2, importances, exec::CoreBudget::current(), 0);
+  const double x[] = {-1.0, 1.0};
+  const data::MatrixView view{.data = x, .rows = 2, .cols = 1, .column_stride = 2};
+  std::vector<double> out(4);
+  nodes.predict_distributions(view, std::nullopt, out, exec::CoreBudget::current());
+  EXPECT_EQ(out, (std::vector<double>{1.0, 0.0, 0.0, 1.0}));
+  std::vector<double> sum(2, 0.0);
+  nodes.add_distributions(0, view, std::vector<std::uint32_t>{1}, sum);
+  EXPECT_EQ(sum, (std::vector<double>{0.0, 1.0}));
+}
+
+TEST(TreeNodes, RefusesLeavesWithoutADistribution) {
+  Stumps stumps;
+  stumps.add(3, 0, {0.5, 0.25, 0.25});
+  const TreeNodes nodes = stumps.join();
+  const std::vector<double> good = {0.5, 0.25, 0.25};
+  EXPECT_NO_THROW(TreeNodes(1, nodes.words(), nodes.roots(), nullptr, 3, good));
+  EXPECT_THROW(TreeNodes(1, nodes.words(), nodes.roots(), nullptr, 3), core::CorruptFile);
+  EXPECT_THROW(TreeNodes(1, nodes.words(), nodes.roots(), nullptr, 3, std::span(good).first(2)),
+               core::CorruptFile);
+  EXPECT_THROW(TreeNodes(1, nodes.words(), nodes.roots(), nullptr, 2, good), core::CorruptFile);
+  for (const double bad : {-0.1, 1.1, std::numeric_limits<double>::quiet_NaN()}) {
+    const std::vector<double> wrong = {bad, 0.25, 0.25};
+    EXPECT_THROW(TreeNodes(1, nodes.words(), nodes.roots(), nullptr, 3, wrong), core::CorruptFile);
+  }
 }
 
 TEST(TreeNodes, RefusesRootsThatOverlap) {

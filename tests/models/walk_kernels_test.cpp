@@ -74,6 +74,11 @@ TEST(WalkKernels, ComeToTheLeafOfAPlainWalk) {
       for (std::size_t i = 0; i < n_rows; ++i)
         ASSERT_EQ(sum[i], 1.0 + leaf_of(nodes, rows.data() + (i << bits))) << name_of(set);
       for (std::size_t i = n_rows; i < sum.size(); ++i) ASSERT_EQ(sum[i], 1.0);
+      std::vector<std::uint64_t> leaf(n_rows + 8, 1);
+      walk_kernels(set).find_leaves(tree.words.data(), rows.data(), bits, n_rows, leaf.data());
+      for (std::size_t i = 0; i < n_rows; ++i)
+        ASSERT_EQ(std::bit_cast<double>(leaf[i]), leaf_of(nodes, rows.data() + (i << bits)));
+      for (std::size_t i = n_rows; i < leaf.size(); ++i) ASSERT_EQ(leaf[i], 1u);
     }
   }
 }

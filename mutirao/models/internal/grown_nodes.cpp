@@ -1,6 +1,7 @@
 #include "mutirao/models/internal/grown_nodes.hpp"
 
 #include <bit>
+#include <utility>
 
 #include "mutirao/models/internal/node_word.hpp"
 #include "mutirao/models/tree_nodes.hpp"
@@ -31,7 +32,8 @@ void prune(std::vector<GrownNode>& nodes, double alpha, double weight) {
   }
 }
 
-GrownTree pack(std::span<const GrownNode> nodes, std::size_t n_features, double weight) {
+GrownTree pack(std::span<const GrownNode> nodes, std::size_t n_features, double weight,
+               std::size_t n_classes, std::span<const double> distributions) {
   const unsigned feature_bits = TreeNodes::feature_bits(n_features);
   GrownTree tree;
   tree.importances.assign(n_features, 0.0);
@@ -52,7 +54,17 @@ GrownTree pack(std::span<const GrownNode> nodes, std::size_t n_features, double 
     const GrownNode& node = nodes[pending.back()];
     pending.pop_back();
     if (node.is_leaf()) {
-      tree.words.push_back(std::bit_cast<std::uint64_t>(node.value));
+      if (n_classes <= 2) {
+        tree.words.push_back(std::bit_cast<std::uint64_t>(node.value));
+      } else if (node.distribution < n_classes) {
+        tree.words.push_back(node.distribution);
+      } else {
+        const auto row =
+            distributions.subspan((node.distribution - n_classes) * n_classes, n_classes);
+        tree.mixed.push_back(static_cast<std::uint32_t>(tree.words.size()));
+        tree.words.push_back(n_classes + tree.distributions.size() / n_classes);
+        tree.distributions.insert(tree.distributions.end(), row.begin(), row.end());
+      }
       continue;
     }
     tree.importances[node.feature] += node.gain / weight;
@@ -69,6 +81,38 @@ GrownTree pack(std::span<const GrownNode> nodes, std::size_t n_features, double 
     pending.push_back(node.left);
   }
   return tree;
+}
+
+void normalise(std::vector<double>& importances) {
+  double total = 0.0;
+  for (const double importance : importances) total += importance;
+  if (!(total > 0.0)) return;
+  for (double& importance : importances) importance /= total;
+}
+
+TreeNodes join_trees(std::vector<GrownTree>& trees, std::size_t n_features, std::size_t n_classes,
+                     std::vector<double>& importances, exec::CoreBudget& budget,
+                     std::size_t max_cores) {
+  importances.assign(n_features, 0.0);
+  std::vector<std::vector<std::uint64_t>> words;
+  std::vector<bool> root_is_leaf;
+  std::vector<double> distributions;
+  for (GrownTree& tree : trees) {
+    normalise(tree.importances);
+    for (std::size_t j = 0; j < n_features; ++j) importances[j] += tree.importances[j];
+    if (n_classes > 2) {
+      for (const std::uint32_t word : tree.mixed)
+        tree.words[word] += distributions.size() / n_classes;
+      distributions.insert(distributions.end(), tree.distributions.begin(),
+                           tree.distributions.end());
+      std::vector<double>().swap(tree.distributions);
+    }
+    words.push_back(std::move(tree.words));
+    root_is_leaf.push_back(tree.root_is_leaf);
+  }
+  normalise(importances);
+  return {n_features, std::move(words), std::move(root_is_leaf), budget,
+          max_cores,  n_classes,        std::move(distributions)};
 }
 
 }  // namespace mutirao::models::internal

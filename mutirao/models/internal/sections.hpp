@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "mutirao/core/error.hpp"
+#include "mutirao/data/feature_selection.hpp"
 #include "mutirao/models/tree_nodes.hpp"
 
 namespace mutirao::models {
@@ -72,9 +73,15 @@ class SectionReader {
 
 namespace internal {
 
+/// As many as Classifier takes.
+inline constexpr std::uint64_t kMostClasses = 65536;
+
 void save_trees(SectionWriter& writer, const TreeNodes& nodes,
                 const std::vector<double>& importances);
-TreeNodes load_trees(const SectionReader& reader, std::vector<double>& importances);
+/// `task`: what the trees are for. Classification has two sections more: n_classes (u64) and
+/// distributions (float64, empty below three classes).
+TreeNodes load_trees(const SectionReader& reader, std::vector<double>& importances,
+                     data::Task task = data::Task::kRegression);
 
 }  // namespace internal
 }  // namespace mutirao::models

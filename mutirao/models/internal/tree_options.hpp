@@ -24,7 +24,4 @@ WeightedRows weighted_rows(const TrainingSet& training);
 /// Throws unless the ranks, if given, are those of a matrix of x's shape.
 void check_ranks(const TrainingSet& training);
 
-/// Scales to sum 1, unless all are 0.
-void normalise(std::vector<double>& importances);
-
 }  // namespace mutirao::models::internal

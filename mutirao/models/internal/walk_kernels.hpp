@@ -15,6 +15,9 @@ struct WalkKernels {
   /// Row i begins at rows + (i << feature_bits).
   void (*add_leaves)(const std::uint64_t* words, const float* rows, unsigned feature_bits,
                      std::size_t count, double* sum);
+  /// leaf[i] = the word of the leaf that row i comes to; else as above.
+  void (*find_leaves)(const std::uint64_t* words, const float* rows, unsigned feature_bits,
+                      std::size_t count, std::uint64_t* leaf);
 };
 
 const WalkKernels& walk_kernels(core::InstructionSet set);

@@ -23,8 +23,11 @@ inline std::uint64_t step(const std::uint64_t* words, std::uint64_t at, const fl
   return child + (jump & -right);
 }
 
-inline void add_leaves(const std::uint64_t* words, const float* rows, unsigned feature_bits,
-                       std::size_t count, double* sum) {
+/// arrive(i, word): row i has come to the leaf `word`.
+template <class Arrive>
+inline __attribute__((always_inline)) void walk(const std::uint64_t* words, const float* rows,
+                                                unsigned feature_bits, std::size_t count,
+                                                Arrive arrive) {
   // Each walk that ends in a leaf makes room for the next row's.
   std::uint64_t at[kWalks];
   std::size_t row[kWalks];
@@ -42,7 +45,7 @@ inline void add_leaves(const std::uint64_t* words, const float* rows, unsigned f
         ++k;
         continue;
       }
-      sum[row[k]] += std::bit_cast<double>(words[at[k]]);
+      arrive(row[k], words[at[k]]);
       if (next < count) {
         row[k] = next++;
         at[k] = 0;
@@ -54,4 +57,16 @@ inline void add_leaves(const std::uint64_t* words, const float* rows, unsigned f
       }
     }
   }
+}
+
+inline void add_leaves(const std::uint64_t* words, const float* rows, unsigned feature_bits,
+                       std::size_t count, double* sum) {
+  walk(words, rows, feature_bits, count,
+       [sum](std::size_t i, std::uint64_t word) { sum[i] += std::bit_cast<double>(word); });
+}
+
+inline void find_leaves(const std::uint64_t* words, const float* rows, unsigned feature_bits,
+                        std::size_t count, std::uint64_t* leaf) {
+  walk(words, rows, feature_bits, count,
+       [leaf](std::size_t i, std::uint64_t word) { leaf[i] = word; });
 }

@@ -12,6 +12,7 @@ namespace avx2 {
 }  // namespace avx2
 }  // namespace
 
-extern const WalkKernels kWalkKernelsAvx2 = {.add_leaves = avx2::add_leaves};
+extern const WalkKernels kWalkKernelsAvx2 = {.add_leaves = avx2::add_leaves,
+                                             .find_leaves = avx2::find_leaves};
 
 }  // namespace mutirao::models::internal

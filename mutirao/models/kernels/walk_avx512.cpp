@@ -61,8 +61,11 @@ inline void step(const Tree& tree, Walks& walks) {
   walks.walking = static_cast<__mmask8>(walks.walking & ~leaf);
 }
 
-void add_leaves(const std::uint64_t* words, const float* rows, unsigned feature_bits,
-                std::size_t count, double* sum) {
+/// arrive(i, inside, at): rows i to i + 7, as far as they are `inside`, have come to the leaves at.
+template <class Arrive>
+inline __attribute__((always_inline)) void walk(const std::uint64_t* words, const float* rows,
+                                                unsigned feature_bits, std::size_t count,
+                                                Arrive arrive) {
   const Tree tree = {
       .words = words,
       .rows = rows,
@@ -93,19 +96,35 @@ void add_leaves(const std::uint64_t* words, const float* rows, unsigned feature_
       }
     }
     for (std::size_t v = 0; v < kVectors; ++v) {
-      double* to = sum + first + 8 * v;
-      const __m512d value = _mm512_mask_i64gather_pd(_mm512_setzero_pd(), inside[v], vectors[v].at,
-                                                     words, sizeof(double));
       if (inside[v] == 0) break;
-      _mm512_mask_storeu_pd(to, inside[v],
-                            _mm512_add_pd(_mm512_maskz_loadu_pd(inside[v], to), value));
+      arrive(first + 8 * v, inside[v], vectors[v].at);
     }
   }
+}
+
+void add_leaves(const std::uint64_t* words, const float* rows, unsigned feature_bits,
+                std::size_t count, double* sum) {
+  walk(words, rows, feature_bits, count, [=](std::size_t i, __mmask8 inside, __m512i at) {
+    const __m512d value =
+        _mm512_mask_i64gather_pd(_mm512_setzero_pd(), inside, at, words, sizeof(double));
+    _mm512_mask_storeu_pd(sum + i, inside,
+                          _mm512_add_pd(_mm512_maskz_loadu_pd(inside, sum + i), value));
+  });
+}
+
+void find_leaves(const std::uint64_t* words, const float* rows, unsigned feature_bits,
+                 std::size_t count, std::uint64_t* leaf) {
+  walk(words, rows, feature_bits, count, [=](std::size_t i, __mmask8 inside, __m512i at) {
+    _mm512_mask_storeu_epi64(
+        leaf + i, inside,
+        _mm512_mask_i64gather_epi64(_mm512_setzero_si512(), inside, at, words, 8));
+  });
 }
 
 }  // namespace avx512
 }  // namespace
 
-extern const WalkKernels kWalkKernelsAvx512 = {.add_leaves = avx512::add_leaves};
+extern const WalkKernels kWalkKernelsAvx512 = {.add_leaves = avx512::add_leaves,
+                                               .find_leaves = avx512::find_leaves};
 
 }  // namespace mutirao::models::internal

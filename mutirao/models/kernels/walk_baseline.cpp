@@ -12,6 +12,7 @@ namespace baseline {
 }  // namespace baseline
 }  // namespace
 
-extern const WalkKernels kWalkKernelsBaseline = {.add_leaves = baseline::add_leaves};
+extern const WalkKernels kWalkKernelsBaseline = {.add_leaves = baseline::add_leaves,
+                                                 .find_leaves = baseline::find_leaves};
 
 }  // namespace mutirao::models::internal
