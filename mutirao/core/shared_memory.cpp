@@ -41,8 +41,8 @@ bool count(std::size_t bytes) {
 
 }  // namespace
 
-UniqueFd create_memory_file(std::size_t bytes) {
-  UniqueFd fd(::memfd_create("mutirao", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+UniqueFd create_memory_file(std::size_t bytes, const char* name) {
+  UniqueFd fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd)
     throw IoError("cannot create shared memory", errno,
                   "raise the limit on open files (ulimit -n)");

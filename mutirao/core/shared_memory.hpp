@@ -21,8 +21,9 @@
 
 namespace mutirao::core {
 
-/// An anonymous file of zeros whose size can never change. Throws IoError.
-UniqueFd create_memory_file(std::size_t bytes);
+/// An anonymous file of zeros whose size can never change; the name is for who reads
+/// /proc/self/maps. Throws IoError.
+UniqueFd create_memory_file(std::size_t bytes, const char* name = "mutirao");
 
 /// As create_memory_file, with all of its memory taken now: whoever writes to it later is not
 /// killed because memory has run out. Throws IoError (ENOSPC, ENOMEM, EFBIG) when there is not so

@@ -75,6 +75,7 @@ std::shared_ptr<internal::Backend> make_backend(const ProcessExecutorOptions& op
                                                               : core::delegated_memory_group(),
                 .initializer = options.initializer,
                 .initializer_timeout = options.initializer_timeout,
+                .start_timeout = options.start_timeout,
                 .max_tasks_per_worker = options.max_tasks_per_worker});
 }
 

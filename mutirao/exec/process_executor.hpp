@@ -39,6 +39,8 @@ struct ProcessExecutorOptions {
   /// throws, crashes or takes too long in three workers in a row, tasks fail with WorkerInitFailed.
   void (*initializer)() = nullptr;
   std::chrono::nanoseconds initializer_timeout = std::chrono::minutes(1);  ///< 0: none
+  /// How long a worker that is executed (runtime.hpp) may need to reach the Runtime; 0: any time.
+  std::chrono::nanoseconds start_timeout = std::chrono::minutes(1);
   /// After so many tasks a worker is replaced by a fresh one; 0: never.
   std::uint64_t max_tasks_per_worker = 0;
 };

@@ -1,16 +1,12 @@
 #include "mutirao/exec/runtime.hpp"
 
-#include <cerrno>
-#include <cstdio>
-#include <utility>
+#include <cstddef>
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "mutirao/core/error.hpp"
-#include "mutirao/core/local_socket.hpp"
 #include "mutirao/core/process.hpp"
-#include "mutirao/exec/internal/core_words.hpp"
+#include "mutirao/exec/internal/executed_process.hpp"
 #include "mutirao/exec/internal/function_id.hpp"
 #include "mutirao/exec/internal/spawner.hpp"
 #include "mutirao/exec/internal/zygote.hpp"
@@ -27,37 +23,21 @@ constexpr std::size_t kOwnThreads = 1;
 
 }  // namespace
 
-Runtime::Runtime(int&, char**) {
+Runtime::Runtime(int&, char**) : owner_(::getpid()) {
+  internal::serve_if_executed();
   if (exists()) throw core::InvalidArgument("this program already has a Runtime");
-  if (core::thread_count() > kOwnThreads) {
-    throw core::Unsupported("the Runtime was made after the program had started threads",
-                            "make it the first line of main");
-  }
   core::raise_file_limit();
   // What is loaded later is in no worker.
   internal::remember_modules();
-  // The zygote and all workers inherit the words of the core budget.
-  internal::core_words();
-  auto [ours, zygotes] = core::LocalSocket::pair();
-  const pid_t program = ::getpid();
-  std::fflush(nullptr);
-  const pid_t process = ::fork();
-  if (process < 0) throw core::IoError("cannot start the zygote", errno);
-  if (process == 0) {
-    ours.close();
-    internal::run_zygote(std::move(zygotes), program);
-  }
-  zygote_ = process;
-  owner_ = program;
-  internal::Spawner::use(std::move(ours));
+  if (core::thread_count() > kOwnThreads) start_method_ = StartMethod::kExecute;
+  internal::Spawner::use(start_method_ == StartMethod::kFork ? internal::fork_zygote()
+                                                             : internal::execute_zygote());
 }
 
 Runtime::~Runtime() {
   // In a process that the user forked, the zygote belongs to somebody else.
   if (::getpid() != owner_) return;
   internal::Spawner::shut_down();
-  while (::waitpid(zygote_, nullptr, 0) < 0 && errno == EINTR) {
-  }
 }
 
 bool Runtime::exists() noexcept { return internal::Spawner::exists(); }

@@ -3,13 +3,17 @@
 // What a program that starts worker processes has on the first line of main.
 //
 // Purpose: starts the zygote, a small process from which every worker is forked: no exec, no
-// reload of libraries, about 0.1 ms each. Requires: the first line of main, before any thread
-// exists; one per program. Guarantees: workers see the program as it was at this line: memory that
-// main fills later is not there (pass it as arguments). When the program ends, however it ends,
-// the zygote and every worker end too. Ctrl-C reaches the program only. Thread safety: constructed
-// and destroyed by main's thread. Failure: core::Unsupported when threads exist already,
-// core::InvalidArgument for a second Runtime, core::IoError when the system refuses a process.
-// Lifetime: destroy executors first; the destructor ends the zygote.
+// reload of libraries, about 0.1 ms each. Requires: the first line of main; one per program.
+// Guarantees: workers see the program as it was at this line: memory that main fills later is not
+// there (pass it as arguments). When the program ends, however it ends, the zygote and every worker
+// end too. Ctrl-C reaches the program only.
+// A program with threads cannot be forked. If any exist at this line, each worker is this program's
+// file, executed anew with the same arguments: it costs milliseconds, and main runs in it as far as
+// this line (what it prints on standard output until there goes nowhere). The same happens when
+// the zygote was killed. A worker that finds one of the program's files changed does not serve.
+// Thread safety: constructed and destroyed by main's thread. Failure: core::InvalidArgument for a
+// second Runtime, core::IoError when the system refuses a process, core::Unsupported when the
+// program cannot be executed. Lifetime: destroy executors first; the destructor ends the zygote.
 //
 //   int main(int argc, char** argv) {
 //     mutirao::exec::Runtime runtime(argc, argv);
@@ -29,6 +33,10 @@ class Runtime {
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
 
+  /// How workers come into being.
+  enum class StartMethod { kFork, kExecute };
+  StartMethod start_method() const noexcept { return start_method_; }
+
   /// Whether a Runtime exists, here or, in a worker, in the program that started it.
   static bool exists() noexcept;
 
@@ -38,8 +46,8 @@ class Runtime {
   static Executor& continuations();
 
  private:
-  pid_t zygote_ = 0;
-  pid_t owner_ = 0;  // the process that made this object
+  const pid_t owner_;  // the process that made this object
+  StartMethod start_method_ = StartMethod::kFork;
 };
 
 }  // namespace mutirao::exec

@@ -370,7 +370,7 @@ TEST(CrashRaceTest, WorkersKilledFromOutsideCostOnlyWhatTheyRan) {
   std::thread killer([] {
     for (int i = 0; i < 10; ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      const std::vector<pid_t> workers = live_workers();
+      const std::vector<pid_t> workers = serving_workers();
       if (!workers.empty()) ::kill(workers[static_cast<std::size_t>(i) % workers.size()], SIGKILL);
     }
   });
@@ -428,7 +428,7 @@ TEST(ChaosTest, TheSumIsExactThoughWorkersAreKilledAllTheTime) {
     unsigned next = 0;
     while (!over) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      const std::vector<pid_t> workers = live_workers();
+      const std::vector<pid_t> workers = serving_workers();
       if (workers.empty()) continue;
       ::kill(workers[next++ % workers.size()], SIGKILL);
       ++kills;
@@ -458,7 +458,7 @@ TEST(ChaosTest, SharedArraysSurviveTheDeathOfWorkersThatHoldThem) {
   std::thread killer([&] {
     while (!over) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      const std::vector<pid_t> workers = live_workers();
+      const std::vector<pid_t> workers = serving_workers();
       if (!workers.empty()) ::kill(workers.front(), SIGKILL);
     }
   });

@@ -46,4 +46,16 @@ inline std::vector<pid_t> live_workers() {
   return zygotes.size() == 1 ? children_of(zygotes.front()) : std::vector<pid_t>{};
 }
 
+/// Those that have come as far as looking for tasks: a worker that is killed before it could do
+/// anything is replaced three times in a row, no more.
+inline std::vector<pid_t> serving_workers() {
+  std::vector<pid_t> found;
+  for (const pid_t worker : live_workers()) {
+    std::string name;
+    std::getline(std::ifstream("/proc/" + std::to_string(worker) + "/comm"), name);
+    if (name == "mutirao-worker") found.push_back(worker);
+  }
+  return found;
+}
+
 }  // namespace mutirao::exec

@@ -1,9 +1,3 @@
-#include <gtest/gtest.h>
+#include "../runtime_main.hpp"
 
-#include "mutirao/exec/runtime.hpp"
-
-int main(int argc, char** argv) {
-  mutirao::exec::Runtime runtime(argc, argv);
-  ::testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}
+int main(int argc, char** argv) { return mutirao::exec::run_tests(argc, argv); }

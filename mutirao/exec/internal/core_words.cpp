@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <climits>
 #include <mutex>
 #include <new>
 #include <utility>
 
+#include "mutirao/core/error.hpp"
 #include "mutirao/core/mapping.hpp"
+#include "mutirao/core/shared_memory.hpp"
 #include "mutirao/exec/core_budget.hpp"
 #include "mutirao/exec/internal/held_core.hpp"
 
@@ -17,11 +20,30 @@ namespace {
 CoreWords::Participant own_participant;
 thread_local std::optional<std::size_t> held_core;
 
+/// Where the words lie. Never unmapped: threads of other libraries may still give cores back while
+/// the program ends.
+struct WordsMemory {
+  core::UniqueFd file;  // none where the system refused one, which only executed workers need
+  core::Mapping mapping;
+  bool adopted = false;
+};
+
+WordsMemory& words_memory() {
+  static WordsMemory& memory = *new WordsMemory;
+  return memory;
+}
+
 CoreWords& make_words() {
-  // Never unmapped: threads of other libraries may still give cores back while the program ends.
-  static core::Mapping& mapping =
-      *new core::Mapping(core::Mapping::anonymous_shared(sizeof(CoreWords)));
-  auto* words = new (mapping.data()) CoreWords;
+  WordsMemory& memory = words_memory();
+  if (memory.adopted) return *static_cast<CoreWords*>(memory.mapping.data());
+  try {
+    memory.file = core::create_memory_file(sizeof(CoreWords), "core-budget");
+    memory.mapping =
+        core::Mapping(memory.file.get(), sizeof(CoreWords), core::Mapping::Access::kReadWrite);
+  } catch (const core::IoError&) {
+    memory.mapping = core::Mapping::anonymous_shared(sizeof(CoreWords));
+  }
+  auto* words = new (memory.mapping.data()) CoreWords;
   words->start(available_cores());
   return *words;
 }
@@ -53,6 +75,8 @@ std::optional<CoreWords::Participant> CoreWords::join() noexcept {
 }
 
 void CoreWords::sweep(Participant participant) noexcept {
+  // Swept already, perhaps somebody else's place by now.
+  if (tenants_[participant.place].load() != participant.tenant) return;
   waits_[participant.place].store(0);
   for (auto& owner : owners_) {
     std::uint64_t word = participant.word();
@@ -60,6 +84,14 @@ void CoreWords::sweep(Participant participant) noexcept {
   }
   tenants_[participant.place].store(participant.tenant + 1);
   wake_all();
+}
+
+void CoreWords::sweep_others(Participant survivor) noexcept {
+  const std::uint32_t used = places_used_.load();
+  for (std::uint32_t place = 0; place < used; ++place) {
+    const std::uint32_t tenant = tenants_[place].load();
+    if (place != survivor.place && (tenant & 1) != 0) sweep({place, tenant});
+  }
 }
 
 std::optional<std::size_t> CoreWords::try_take(Participant participant) noexcept {
@@ -134,6 +166,21 @@ void CoreWords::wake_all() noexcept {
 CoreWords& core_words() {
   static CoreWords& words = make_words();
   return words;
+}
+
+int core_words_file() {
+  core_words();
+  if (!words_memory().file)
+    throw core::IoError("cannot share the core budget with other processes", EMFILE,
+                        "raise the limit on open files (ulimit -n)");
+  return words_memory().file.get();
+}
+
+void adopt_core_words(core::UniqueFd file) {
+  WordsMemory& memory = words_memory();
+  memory.mapping = core::Mapping(file.get(), sizeof(CoreWords), core::Mapping::Access::kReadWrite);
+  memory.file = std::move(file);
+  memory.adopted = true;
 }
 
 CoreWords::Participant this_participant() noexcept {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "mutirao/core/futex.hpp"
+#include "mutirao/core/unique_fd.hpp"
 
 namespace mutirao::exec::internal {
 
@@ -42,6 +43,8 @@ class CoreWords {
   std::optional<Participant> join() noexcept;
   /// The participant is gone: its cores are free and its waits forgotten.
   void sweep(Participant participant) noexcept;
+  /// The same for all but one.
+  void sweep_others(Participant survivor) noexcept;
 
   /// The index of a core that was free and is now the participant's.
   std::optional<std::size_t> try_take(Participant participant) noexcept;
@@ -93,6 +96,11 @@ class CoreWords {
 /// The words of this program: made by the Runtime before the zygote is forked, or, without one, at
 /// the first call, for this process alone.
 CoreWords& core_words();
+/// The file that the words lie in, for processes that are executed, not forked. Throws IoError when
+/// the system gives none.
+int core_words_file();
+/// In a process just executed, before anything asks: the words are those in this file.
+void adopt_core_words(core::UniqueFd file);
 CoreWords::Participant this_participant() noexcept;
 /// In a worker, before anything asks: which participant it is.
 void become_participant(CoreWords::Participant participant) noexcept;

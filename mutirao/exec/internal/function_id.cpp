@@ -182,6 +182,25 @@ std::string file_of_module(std::uint64_t id) {
              : std::string();
 }
 
+ModuleBuilds module_builds() {
+  ModuleBuilds builds;
+  for (const Module& module : module_table().all()) {
+    if (builds.count == ModuleBuilds::kMost) break;
+    builds.modules[builds.count++] = {hash(module.file.data(), module.file.size()), module.id};
+  }
+  return builds;
+}
+
+std::string module_of_another_build(const ModuleBuilds& there) {
+  for (const Module& module : module_table().all()) {
+    const std::uint64_t file = hash(module.file.data(), module.file.size());
+    for (std::uint32_t i = 0; i < there.count; ++i) {
+      if (there.modules[i].file == file && there.modules[i].build != module.id) return module.file;
+    }
+  }
+  return {};
+}
+
 void remember_modules() {
   remembered_count = 0;
   for (const Module& module : module_table().all()) {

@@ -31,6 +31,21 @@ AnyFunction resolve(const FunctionId& id);
 /// The file of a module of this process; empty when it is not loaded here.
 std::string file_of_module(std::uint64_t module);
 
+/// Which files a process consists of, as far as they say what they were built from.
+struct ModuleBuilds {
+  static constexpr std::size_t kMost = 256;
+  struct Module {
+    std::uint64_t file;
+    std::uint64_t build;
+  };
+  std::uint32_t count = 0;
+  Module modules[kMost];
+};
+ModuleBuilds module_builds();
+/// A file of this process that is of another build than the file of that name there; empty when
+/// there is none.
+std::string module_of_another_build(const ModuleBuilds& there);
+
 /// Notes which modules are loaded now, for locate().
 void remember_modules();
 /// The place of any address in the modules that were remembered, {0, address} elsewhere. May be

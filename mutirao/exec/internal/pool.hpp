@@ -36,6 +36,7 @@ class Pool final : public Backend, public SpawnListener, public std::enable_shar
     std::string memory_group;  // the folder of a control group; empty: none
     void (*initializer)() = nullptr;
     std::chrono::nanoseconds initializer_timeout{0};
+    std::chrono::nanoseconds start_timeout{0};
     std::uint64_t max_tasks_per_worker = 0;
   };
   static std::shared_ptr<Pool> start_workers(std::size_t workers, const Options& options);

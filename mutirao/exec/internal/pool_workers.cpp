@@ -65,7 +65,7 @@ void Pool::hire(std::uint32_t index) {
                   {.channel = worker->channel()->descriptor(),
                    .bell = bell_file_.get(),
                    .socket = worker->worker_socket().get()},
-                  *participant, weak_from_this());
+                  *participant, options_.start_timeout, weak_from_this());
     worker->worker_socket().close();
     worker->set_most_tasks(options_.max_tasks_per_worker);
     if (options_.initializer != nullptr) initialize(*worker);
@@ -107,10 +107,19 @@ void Pool::on_failed(std::uint64_t token, int error) {
   if (place == workers_.end()) return;
   const std::unique_ptr<WorkerProcess> absent = std::move(*place);
   core_words().sweep(absent->participant());
-  requeue(absent->settle().not_started);
+  std::vector<TaskRef> not_started = absent->settle().not_started;
+  std::erase_if(not_started,
+                [&](const TaskRef& each) { return each.get() == absent->initializer().get(); });
+  requeue(std::move(not_started));
   if (error == ELOOP) {
     fail_all("cannot start a worker: executors are nested too deeply",
              "use at most 4 levels of executors inside tasks");
+  } else if (error == ENOEXEC) {
+    fail_all("cannot start a worker: a file of the program has changed since it started",
+             "start the program again");
+  } else if (error == ETIMEDOUT) {
+    fail_all("cannot start a worker: it does not reach the Runtime in time",
+             "make the Runtime the first line of main, or raise start_timeout");
   } else if (!anybody_works()) {
     fail_all("cannot start a worker: " + std::generic_category().message(error),
              "allow more processes (ulimit -u) or more memory");

@@ -11,6 +11,7 @@ struct SpawnRequest {
   static constexpr std::size_t kFds = 4;
   std::uint64_t token;  // names the worker to whoever asked
   CoreWords::Participant participant;
+  std::int64_t arrive_within;  // nanoseconds that an executed worker may need; 0: any
 };
 
 /// From the zygote. kStarted comes with the worker's pidfd.

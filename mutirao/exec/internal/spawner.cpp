@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "mutirao/core/error.hpp"
@@ -39,9 +40,11 @@ void write_all(int fd, const char* data, std::size_t size) {
 
 }  // namespace
 
-void Spawner::use(core::LocalSocket zygote) {
+void Spawner::use(StartedZygote zygote) {
   instance() = std::make_unique<Spawner>(std::move(zygote));
 }
+
+void Spawner::use(core::LocalSocket zygote) { use(StartedZygote{0, std::move(zygote)}); }
 
 bool Spawner::exists() noexcept { return instance() != nullptr; }
 
@@ -54,21 +57,27 @@ Spawner& Spawner::current() {
 
 void Spawner::shut_down() { instance().reset(); }
 
-Spawner::Spawner(core::LocalSocket zygote) : zygote_(std::move(zygote)) {}
+Spawner::Spawner(StartedZygote zygote)
+    : zygote_(std::move(zygote.socket)),
+      zygote_process_(zygote.process),
+      may_replace_(zygote.process != 0) {}
 
 Spawner::~Spawner() {
-  if (!thread_.joinable()) return;
-  const std::uint64_t one = 1;
-  while (::write(wake_.get(), &one, sizeof one) < 0 && errno == EINTR) {
+  if (thread_.joinable()) {
+    const std::uint64_t one = 1;
+    while (::write(wake_.get(), &one, sizeof one) < 0 && errno == EINTR) {
+    }
+    thread_.join();
   }
-  thread_.join();
   // Without its socket the zygote, or this worker's part of it, ends the workers.
   zygote_.close();
   zygote_is_gone();
+  bury_zygote();
 }
 
 void Spawner::spawn(std::uint64_t token, const Descriptors& descriptors,
-                    CoreWords::Participant participant, std::weak_ptr<SpawnListener> listener) {
+                    CoreWords::Participant participant, std::chrono::nanoseconds arrive_within,
+                    std::weak_ptr<SpawnListener> listener) {
   int pipe[2];
   if (::pipe2(pipe, O_CLOEXEC) != 0) {
     throw core::IoError("cannot create a pipe for a worker", errno,
@@ -95,9 +104,9 @@ void Spawner::spawn(std::uint64_t token, const Descriptors& descriptors,
     thread_ = std::thread([this] { run(); });
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
-  if (gone_) throw core::IoError("cannot start a worker: the zygote is gone", ECHILD);
+  if (gone_) replace_zygote();
   watch(read_end.get(), token);
-  const SpawnRequest request{token, participant};
+  const SpawnRequest request{token, participant, arrive_within.count()};
   const int fds[SpawnRequest::kFds] = {descriptors.channel, descriptors.bell, descriptors.socket,
                                        write_end.get()};
   entries_[token] = {std::move(listener), std::move(read_end), {}};
@@ -169,7 +178,12 @@ void Spawner::read_events() {
       received->bytes = sizeof event;
     }
     if (!received) return;
-    if (received->bytes == 0) return zygote_is_gone();
+    if (received->bytes == 0) {
+      // Its workers die with it, and nobody else sweeps up after those that are not ours.
+      bury_zygote();
+      if (may_replace_) core_words().sweep_others(this_participant());
+      return zygote_is_gone();
+    }
     const std::lock_guard telling(telling_);
     std::shared_ptr<SpawnListener> listener;
     std::string tail;
@@ -201,6 +215,22 @@ void Spawner::read_events() {
         break;
     }
   }
+}
+
+void Spawner::bury_zygote() noexcept {
+  if (zygote_process_ == 0) return;
+  while (::waitpid(zygote_process_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  zygote_process_ = 0;
+}
+
+void Spawner::replace_zygote() {
+  if (!may_replace_) throw core::IoError("cannot start a worker: the zygote is gone", ECHILD);
+  StartedZygote fresh = execute_zygote();
+  zygote_ = std::move(fresh.socket);
+  zygote_process_ = fresh.process;
+  watch(zygote_.get(), kZygote);
+  gone_ = false;
 }
 
 void Spawner::zygote_is_gone() {

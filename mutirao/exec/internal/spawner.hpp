@@ -3,6 +3,7 @@
 // Asks the zygote for workers and hears how they end; one per process, with one thread.
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -15,6 +16,7 @@
 #include "mutirao/core/local_socket.hpp"
 #include "mutirao/core/unique_fd.hpp"
 #include "mutirao/exec/internal/core_words.hpp"
+#include "mutirao/exec/internal/zygote.hpp"
 
 namespace mutirao::exec::internal {
 
@@ -43,7 +45,10 @@ class Spawner {
     int socket;
   };
 
-  /// From now on this process asks the zygote over this socket.
+  /// From now on this program asks that zygote, which it started and buries. Should it die,
+  /// another is executed at the next spawn().
+  static void use(StartedZygote zygote);
+  /// The same in a worker, whose program's zygote it is.
   static void use(core::LocalSocket zygote);
   static bool exists() noexcept;
   /// Throws core::Unsupported when use() was never called.
@@ -51,16 +56,18 @@ class Spawner {
   /// Ends the thread and closes the socket, which ends the zygote or the workers asked for here.
   static void shut_down();
 
-  /// Asks for a worker under a new token. Everything that becomes of it, also the zygote's refusal,
+  /// Asks for a worker under a new token, which has so long to arrive if it is executed (0: any
+  /// time). Everything that becomes of it, also the zygote's refusal,
   /// arrives at the listener, if that still exists. Throws IoError when it cannot even be asked
   /// for.
   void spawn(std::uint64_t token, const Descriptors& descriptors,
-             CoreWords::Participant participant, std::weak_ptr<SpawnListener> listener);
+             CoreWords::Participant participant, std::chrono::nanoseconds arrive_within,
+             std::weak_ptr<SpawnListener> listener);
   /// Returns when no listener is being told anything that happened before the call.
   void finish_telling() { const std::lock_guard lock(telling_); }
   std::uint64_t new_token() noexcept { return next_token_.fetch_add(1) + 1; }
 
-  explicit Spawner(core::LocalSocket zygote);
+  explicit Spawner(StartedZygote zygote);
   ~Spawner();
 
  private:
@@ -74,9 +81,14 @@ class Spawner {
   void read_events();
   void read_stderr(Entry& entry);
   void zygote_is_gone();
+  /// Waits for the end of the zygote that this program started.
+  void bury_zygote() noexcept;
+  void replace_zygote();
   void watch(int fd, std::uint64_t data);
 
   core::LocalSocket zygote_;
+  pid_t zygote_process_;  // 0: in a worker, or buried
+  const bool may_replace_;
   core::UniqueFd epoll_;
   core::UniqueFd wake_;
   std::atomic<std::uint64_t> next_token_{kFirstToken};
