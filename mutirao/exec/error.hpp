@@ -4,8 +4,9 @@
 //
 // Purpose: what Future::get() throws when a task did not end by returning or by throwing. All are
 // core::Error, so one catch clause serves; each carries a hint where something can be done.
-// Guarantees: exceptions of the standard library and of the core::Error tree cross the border of a
-// process as themselves (same type, message, hint, cause); every other type arrives as TaskError.
+// Guarantees: exceptions of the standard library, of the core::Error tree and of registered types
+// (registered_exception.hpp) cross the border of a process as themselves (same type, message, hint,
+// cause); every other type arrives as TaskError.
 // Thread safety: errors are values.
 
 #include <chrono>

@@ -7,10 +7,12 @@
 #include <future>
 #include <ios>
 #include <memory>
+#include <mutex>
 #include <new>
 #include <optional>
 #include <regex>
 #include <stdexcept>
+#include <string_view>
 #include <system_error>
 #include <typeinfo>
 #include <variant>
@@ -23,6 +25,7 @@
 
 #include "mutirao/core/error.hpp"
 #include "mutirao/exec/error.hpp"
+#include "mutirao/exec/registered_exception.hpp"
 
 namespace mutirao::exec::internal {
 namespace {
@@ -43,11 +46,15 @@ struct Record {
   std::uint64_t first_amount = 0;  // limit, nanoseconds
   std::uint64_t second_amount = 0;
   std::vector<std::string> lines;
+  std::string codec;   // of a registered type
+  std::string object;  // what it wrote
+  std::uint32_t first_attachment = 0;
+  std::uint32_t attachments = 0;
 
   template <class Archive>
   void serialize(Archive& archive) {
     archive(rule, type, message, hint, code, number, extra, phase, pid, text, tail, first_amount,
-            second_amount, lines);
+            second_amount, lines, codec, object, first_attachment, attachments);
   }
 };
 
@@ -279,7 +286,64 @@ Record record_of(std::string type, std::string message) {
   return record;
 }
 
-std::vector<Record> chain_of(std::exception_ptr error) {
+struct Codecs {
+  std::mutex mutex;
+  std::vector<ExceptionCodec> all;  // guarded by mutex
+};
+
+Codecs& codecs() {
+  static Codecs& registered = *new Codecs;
+  return registered;
+}
+
+std::vector<ExceptionCodec> all_codecs() {
+  const std::lock_guard lock(codecs().mutex);
+  return codecs().all;
+}
+
+/// If the exception that is being handled is of a registered type: what it writes.
+void save_registered(core::OutputArchive& archive, Record& record) {
+  const std::vector<ExceptionCodec> registered = all_codecs();
+  // A derived class is registered after its base.
+  for (auto codec = registered.rbegin(); codec != registered.rend(); ++codec) {
+    core::Payload payload;
+    core::OutputArchive part(payload);
+    try {
+      if (!codec->save(part)) continue;
+    } catch (...) {
+      // It cannot be sent: its name and message can.
+      return;
+    }
+    record.codec = codec->type;
+    record.object.assign(reinterpret_cast<const char*>(payload.bytes.data()), payload.bytes.size());
+    record.attachments = static_cast<std::uint32_t>(payload.attachments.size());
+    for (const auto& memory : payload.attachments) {
+      const std::uint32_t number = archive.attach(memory);
+      if (&memory == &payload.attachments.front()) record.first_attachment = number;
+    }
+    return;
+  }
+}
+
+/// Null when the type is not registered here, or what it wrote cannot be read.
+Rethrow load_registered(const core::InputArchive& archive, const Record& record) {
+  if (record.codec.empty()) return nullptr;
+  for (const ExceptionCodec& codec : all_codecs()) {
+    if (codec.type != record.codec) continue;
+    try {
+      std::vector<std::shared_ptr<core::SharedMemory>> attachments;
+      for (std::uint32_t i = 0; i < record.attachments; ++i)
+        attachments.push_back(archive.attachment(record.first_attachment + i));
+      core::InputArchive part(std::as_bytes(std::span(record.object)), attachments);
+      return codec.load(part);
+    } catch (...) {
+      return nullptr;
+    }
+  }
+  return nullptr;
+}
+
+std::vector<Record> chain_of(core::OutputArchive& archive, std::exception_ptr error) {
   constexpr std::size_t kLongestChain = 32;
   std::vector<Record> chain;
   while (error && chain.size() < kLongestChain) {
@@ -299,12 +363,18 @@ std::vector<Record> chain_of(std::exception_ptr error) {
       const std::string name = type ? readable(*type) : "an unknown type";
       chain.push_back(record_of(name, "the task threw " + name));
     }
+    try {
+      std::rethrow_exception(error);
+    } catch (...) {
+      save_registered(archive, chain.back());
+    }
     error = cause;
   }
   return chain;
 }
 
-void raise(const Record& record, bool nested) {
+void raise(const Record& record, const Rethrow& registered, bool nested) {
+  if (registered) registered(nested);
   for (const Rule& rule : rules()) {
     if (record.rule == rule.name) rule.raise(record, nested);
   }
@@ -313,8 +383,16 @@ void raise(const Record& record, bool nested) {
 
 }  // namespace
 
+void register_codec(const ExceptionCodec& codec) {
+  const std::lock_guard lock(codecs().mutex);
+  for (const ExceptionCodec& each : codecs().all) {
+    if (std::string_view(each.type) == codec.type) return;
+  }
+  codecs().all.push_back(codec);
+}
+
 void save_exception(core::OutputArchive& archive, const std::exception_ptr& error) {
-  std::vector<Record> chain = chain_of(error);
+  std::vector<Record> chain = chain_of(archive, error);
   archive(chain);
 }
 
@@ -323,12 +401,13 @@ std::exception_ptr load_exception(core::InputArchive& archive) {
   archive(chain);
   std::exception_ptr error;
   for (auto record = chain.rbegin(); record != chain.rend(); ++record) {
+    const Rethrow registered = load_registered(archive, *record);
     try {
-      if (!error) raise(*record, false);
+      if (!error) raise(*record, registered, false);
       try {
         std::rethrow_exception(error);
       } catch (...) {
-        raise(*record, true);
+        raise(*record, registered, true);
       }
     } catch (...) {
       error = std::current_exception();

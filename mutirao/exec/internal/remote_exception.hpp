@@ -11,8 +11,8 @@ namespace mutirao::exec::internal {
 /// rebuilt elsewhere goes as its type's name and its message.
 void save_exception(core::OutputArchive& archive, const std::exception_ptr& error);
 
-/// What save_exception wrote, rebuilt: standard exceptions and the core::Error tree as themselves,
-/// everything else as TaskError.
+/// What save_exception wrote, rebuilt: standard exceptions, the core::Error tree and registered
+/// types as themselves, everything else as TaskError.
 std::exception_ptr load_exception(core::InputArchive& archive);
 
 }  // namespace mutirao::exec::internal
