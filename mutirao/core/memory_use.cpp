@@ -121,6 +121,18 @@ void allow_private_memory(std::uint64_t bytes) noexcept {
   ::setrlimit(RLIMIT_DATA, &limit);
 }
 
+void offer_to_memory_killer() noexcept {
+  constexpr int kReadily = 500;  // of 1000
+  const UniqueFd file(::open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC));
+  char text[16] = {};
+  if (!file || ::read(file.get(), text, sizeof text - 1) <= 0) return;
+  int now = 0;
+  if (std::sscanf(text, "%d", &now) != 1 || now >= kReadily) return;
+  const int length = std::snprintf(text, sizeof text, "%d", kReadily);
+  // Where it is refused, the kernel chooses as it would have.
+  static_cast<void>(::pwrite(file.get(), text, static_cast<std::size_t>(length), 0) == length);
+}
+
 MemoryGroup::MemoryGroup(const std::string& parent, const std::string& name)
     : folder_(parent + "/" + name) {
   if (::mkdir(folder_.c_str(), 0755) != 0 && errno != EEXIST)

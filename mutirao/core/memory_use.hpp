@@ -19,6 +19,9 @@ std::uint64_t available_memory();
 /// now. 0 lifts the bound. Does nothing when the system refuses.
 void allow_private_memory(std::uint64_t bytes) noexcept;
 
+/// Asks the kernel to end this process, and those it starts, before others when memory runs out.
+void offer_to_memory_killer() noexcept;
+
 /// A control group for the memory of one process: versions 1 and 2.
 class MemoryGroup {
  public:

@@ -1,6 +1,7 @@
 #include "mutirao/core/process.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -8,9 +9,9 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <vector>
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -66,6 +67,17 @@ std::string boot_id() {
   return id;
 }
 
+std::vector<pid_t> children_of_this_process() {
+  std::vector<pid_t> found;
+  std::error_code error;
+  // Each thread has children of its own.
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task", error)) {
+    std::ifstream file(thread.path() / "children");
+    for (pid_t child; file >> child;) found.push_back(child);
+  }
+  return found;
+}
+
 std::size_t thread_count() {
   std::error_code error;
   const std::filesystem::directory_iterator tasks("/proc/self/task", error);
@@ -101,6 +113,15 @@ void raise_file_limit() noexcept {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+std::uint32_t fork_count() noexcept {
+  static std::atomic<std::uint32_t> count{0};
+  static const bool counted = ::pthread_atfork(nullptr, nullptr, [] {
+                                count.fetch_add(1, std::memory_order_relaxed);
+                              }) == 0;
+  static_cast<void>(counted);
+  return count.load(std::memory_order_relaxed);
 }
 
 void reset_signals() noexcept {

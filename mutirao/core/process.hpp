@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include <sys/types.h>
 
@@ -30,6 +31,10 @@ std::string host_name();
 /// A number that is drawn when the machine starts; empty when the system does not say.
 std::string boot_id();
 
+/// The processes whose parent this process is, ended ones that were not waited for among them; none
+/// where the system does not say.
+std::vector<pid_t> children_of_this_process();
+
 /// How many threads this process has.
 std::size_t thread_count();
 
@@ -45,6 +50,11 @@ std::uint64_t file_limit();
 
 /// Lets this process open as many files as its hard limit says.
 void raise_file_limit() noexcept;
+
+/// How often this process and those it descends from were forked since somebody first asked:
+/// another number than before means another process, which has none of the former's threads. fork()
+/// only.
+std::uint32_t fork_count() noexcept;
 
 /// For a process just forked: default dispositions, nothing blocked.
 void reset_signals() noexcept;

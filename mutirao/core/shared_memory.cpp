@@ -45,7 +45,9 @@ UniqueFd create_memory_file(std::size_t bytes, const char* name) {
   UniqueFd fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd)
     throw IoError("cannot create shared memory", errno,
-                  "raise the limit on open files (ulimit -n)");
+                  errno == EMFILE || errno == ENFILE
+                      ? "raise the limit on open files (ulimit -n)"
+                      : "allow this process memfd_create (a seccomp filter may refuse it)");
   if (::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0)
     throw IoError(fmt::format("cannot size shared memory to {} bytes", bytes), errno);
   // A receiver's ftruncate would be a SIGBUS for everybody else.

@@ -16,7 +16,7 @@ namespace {
 
 class InlineBackend final : public Backend {
  public:
-  InlineBackend() : Backend(false) {}
+  InlineBackend() : Backend(false, InFork::kUsable) {}
   void start(const TaskRef& task) override {
     if (closed_.load(std::memory_order_acquire))
       throw ExecutorClosed("this executor was shut down and takes no more tasks");

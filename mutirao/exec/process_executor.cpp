@@ -57,7 +57,10 @@ namespace {
 constexpr std::size_t kMostWorkers = 1000;
 
 std::shared_ptr<internal::Backend> make_backend(const ProcessExecutorOptions& options) {
-  if (internal::inline_is_forced()) return internal::make_inline_backend();
+  if (internal::inline_is_forced()) {
+    if (options.initializer != nullptr) options.initializer();
+    return internal::make_inline_backend();
+  }
   internal::Spawner::current();
   const std::size_t workers =
       options.workers != 0 ? options.workers : CoreBudget::current().cores();

@@ -7,7 +7,10 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <exception>
+#include <functional>
 #include <list>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <system_error>
@@ -56,7 +59,8 @@ class ThreadPool final : public Backend {
   };
 
  public:
-  explicit ThreadPool(std::size_t threads) : Backend(false), thread_count_(threads) {
+  explicit ThreadPool(std::size_t threads, std::function<void()> initializer = {})
+      : Backend(false), thread_count_(threads), initializer_(std::move(initializer)) {
     try {
       const std::lock_guard lock(mutex_);
       for (std::size_t i = 0; i < threads; ++i) add_thread();
@@ -68,6 +72,7 @@ class ThreadPool final : public Backend {
   }
 
   void start(const TaskRef& task) override {
+    require_own_process();
     if (internal::tracing()) task->note_queued();
     if (closed_.load(std::memory_order_acquire))
       throw ExecutorClosed("this executor was shut down and takes no more tasks");
@@ -251,10 +256,13 @@ class ThreadPool final : public Backend {
   void run(Count* count) {
     current_pool = this;
     current_count = count;
+    if (initializer_) initialize();
     TaskRef task;
     while (next(task)) {
       if (cancels_.load(std::memory_order_acquire)) {
         cancel_unbegun(*task);
+      } else if (broken_.load(std::memory_order_acquire)) {
+        if (task->claim()) fail_unbegun(*task);
       } else if (task->claim()) {
         task->set_worker_pid(::getpid());
         run_claimed(*task);
@@ -262,6 +270,33 @@ class ThreadPool final : public Backend {
       task = {};
       if (surplus_.load(std::memory_order_relaxed) > 0) step_back();
     }
+  }
+
+  void initialize() {
+    try {
+      try {
+        initializer_();
+      } catch (...) {
+        std::throw_with_nested(WorkerInitFailed("the initializer of the threads fails"));
+      }
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      initializer_error_ = std::current_exception();
+      broken_.store(true, std::memory_order_release);
+    }
+  }
+
+  void fail_unbegun(Task& task) {
+    Count& count = *current_count;
+    Count::add(count.begun);
+    std::exception_ptr error;
+    {
+      const std::lock_guard lock(mutex_);
+      error = initializer_error_;
+    }
+    task.fail(error);
+    Count::add(count.done);
+    Count::add(count.failed);
   }
 
   static void run_claimed(Task& task) {
@@ -322,6 +357,8 @@ class ThreadPool final : public Backend {
   static thread_local Count* current_count;
 
   const std::size_t thread_count_;
+  const std::function<void()> initializer_;
+  std::atomic<bool> broken_{false};       // the initializer threw
   tbb::concurrent_queue<TaskRef> queue_;  // the tasks of priority 0
   std::atomic<bool> closed_{false};
   std::atomic<bool> cancels_{false};  // what is queued is not run any more
@@ -347,6 +384,7 @@ class ThreadPool final : public Backend {
   std::size_t parked_ = 0;    // stepped back, and not called again
   std::size_t tickets_ = 0;   // called again, and not yet come
   std::size_t missing_ = 0;   // blocked without a substitute
+  std::exception_ptr initializer_error_;
 };
 
 thread_local ThreadPool* ThreadPool::current_pool = nullptr;
@@ -364,19 +402,28 @@ class Continuations final : public Executor {
 
 Continuations& continuations() {
   // Lives as long as the program, which does not wait for what still follows at its end.
-  static Continuations& executor = *new Continuations;
-  return executor;
+  static std::atomic<Continuations*> executor{nullptr};
+  Continuations* known = executor.load(std::memory_order_acquire);
+  // In a process that the user forked, the threads of the former are not there.
+  while (known == nullptr || known->shared_backend()->left_behind()) {
+    auto fresh = std::make_unique<Continuations>();
+    if (executor.compare_exchange_strong(known, fresh.get())) return *fresh.release();
+  }
+  return *known;
 }
 
 std::shared_ptr<Backend> make_backend(const ThreadExecutorOptions& options) {
-  if (internal::inline_is_forced()) return internal::make_inline_backend();
+  if (internal::inline_is_forced()) {
+    if (options.initializer) options.initializer();
+    return internal::make_inline_backend();
+  }
   const std::size_t threads =
       options.threads != 0 ? options.threads : CoreBudget::current().cores();
   if (threads > kMostThreads) {
     throw core::InvalidArgument(
         fmt::format("an executor has at most {} threads, not {}", kMostThreads, threads));
   }
-  return std::make_shared<ThreadPool>(threads);
+  return std::make_shared<ThreadPool>(threads, options.initializer);
 }
 
 }  // namespace
@@ -403,6 +450,13 @@ Executor& Runtime::continuations() { return exec::continuations(); }
 
 ThreadExecutor::ThreadExecutor(ThreadExecutorOptions options) : Executor(make_backend(options)) {}
 
-ThreadExecutor::~ThreadExecutor() { backend()->shut_down(Shutdown::kCancel); }
+ThreadExecutor::~ThreadExecutor() {
+  // In a process that the user forked, the threads are not there: leave all as it is.
+  if (backend()->left_behind()) {
+    new std::shared_ptr<Backend>(backend());
+    return;
+  }
+  backend()->shut_down(Shutdown::kCancel);
+}
 
 }  // namespace mutirao::exec

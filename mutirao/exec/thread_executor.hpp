@@ -14,6 +14,7 @@
 //   Future<int> f = threads.submit([&table] { return count(table); });
 
 #include <cstddef>
+#include <functional>
 #include <utility>
 
 #include "mutirao/exec/executor.hpp"
@@ -22,6 +23,9 @@ namespace mutirao::exec {
 
 struct ThreadExecutorOptions {
   std::size_t threads = 0;  ///< 0: as many as there are cores for this program
+  /// Called once on every thread before its first task, also on those that stand in for blocked
+  /// ones. When it throws, tasks that have not begun, and later ones, fail with WorkerInitFailed.
+  std::function<void()> initializer;
 };
 
 class ThreadExecutor final : public Executor {

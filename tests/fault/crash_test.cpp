@@ -22,7 +22,9 @@
 
 #include "leak_audit.hpp"
 #include "mutirao/core/shared_array.hpp"
+#include "mutirao/exec/inline_executor.hpp"
 #include "mutirao/exec/process_executor.hpp"
+#include "mutirao/exec/thread_executor.hpp"
 
 namespace mutirao::exec {
 namespace {
@@ -504,6 +506,64 @@ TEST(GrandchildTest, WhatATaskLeftRunningEndsWithItsWorker) {
   while (!gone()) std::this_thread::yield();
 }
 
+TEST(GrandchildTest, WhatDetachedItselfEndsWithItsWorkerToo) {
+  pid_t daemon = 0;
+  {
+    ProcessExecutor pool({.workers = 1});
+    daemon = pool.submit([] {
+                   int pipe[2];
+                   if (::pipe(pipe) != 0) return 0;
+                   const pid_t child = ::fork();
+                   if (child == 0) {
+                     ::setsid();
+                     const pid_t second = ::fork();
+                     if (second == 0) {
+                       for (;;) ::pause();
+                     }
+                     const bool told = ::write(pipe[1], &second, sizeof second) == sizeof second;
+                     ::_exit(told ? 0 : 1);
+                   }
+                   pid_t number = 0;
+                   if (::read(pipe[0], &number, sizeof number) != sizeof number) return 0;
+                   ::waitpid(child, nullptr, 0);
+                   ::close(pipe[0]);
+                   ::close(pipe[1]);
+                   return number;
+                 })
+                 .get();
+    ASSERT_GT(daemon, 0);
+    EXPECT_EQ(::kill(daemon, 0), 0);
+  }
+  while (::kill(daemon, 0) == 0) std::this_thread::yield();
+}
+
+TEST(GrandchildTest, AProgramThatATaskStartsInheritsNoDescriptor) {
+  ProcessExecutor pool({.workers = 2});
+  const auto open_in_program = [] {
+    std::FILE* const list = ::popen("ls /proc/self/fd", "r");
+    std::vector<int> found;
+    int fd = 0;
+    while (list != nullptr && std::fscanf(list, "%d", &fd) == 1) found.push_back(fd);
+    ::pclose(list);
+    return found;
+  };
+  // The last is the folder that ls reads.
+  EXPECT_EQ(pool.submit(open_in_program).get(), (std::vector<int>{0, 1, 2, 3}));
+}
+
+TEST(CrashRaceTest, ManyThreadsMaySubmitWhileWorkersAreReplaced) {
+  ProcessExecutor pool({.workers = 2, .max_tasks_per_worker = 3});
+  std::vector<std::thread> threads;
+  std::atomic<int> sum{0};
+  for (int t = 0; t < 16; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 20; ++i) sum += pool.submit(square, i).get();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(sum, 16 * 2470);
+}
+
 TEST(ForkTest, AProcessThatTheUserForkedLeavesTheExecutorAlone) {
   auto pool = std::make_unique<ProcessExecutor>(ProcessExecutorOptions{.workers = 1});
   EXPECT_EQ(pool->submit(square, 2).get(), 4);
@@ -516,6 +576,61 @@ TEST(ForkTest, AProcessThatTheUserForkedLeavesTheExecutorAlone) {
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
   EXPECT_EQ(pool->submit(square, 3).get(), 9);
+}
+
+template <class E, class F>
+bool throws(F body) {
+  try {
+    body();
+    return false;
+  } catch (const E&) {
+    return true;
+  }
+}
+
+TEST(ForkTest, NothingThatServesTasksIsThereInAProcessThatTheUserForked) {
+  ProcessExecutor pool({.workers = 1});
+  ThreadExecutor threads({.threads = 1});
+  const auto blocked = [](int fd) {
+    char go;
+    return ::read(fd, &go, 1) == 1 ? 5 : 0;
+  };
+  int pipe[2];
+  ASSERT_EQ(::pipe(pipe), 0);
+  Future<int> ready = pool.submit(square, 2);
+  ready.wait();
+  Future<int> running = pool.submit(hang);
+  Future<int> on_thread = threads.submit([&] { return blocked(pipe[0]); });
+  const pid_t child = ::fork();
+  if (child == 0) {
+    int failures = 0;
+    const auto expect = [&failures](bool good) { failures += good ? 0 : 1; };
+    expect(throws<ExecutorClosed>([&] { (void)pool.submit(square, 3); }));
+    expect(throws<ExecutorClosed>([&] { (void)threads.submit(square, 3); }));
+    expect(throws<ExecutorClosed>([&] { (void)pool.map(square, std::vector<int>{1, 2}); }));
+    expect(ready.get() == 4);
+    expect(!running.cancel());
+    expect(running.ready());
+    expect(throws<ExecutorClosed>([&] { running.get(); }));
+    expect(throws<ExecutorClosed>([&] { on_thread.get(); }));
+    expect(throws<core::Unsupported>([] { ProcessExecutor another({.workers = 1}); }));
+    // What it makes itself serves it.
+    expect(ThreadExecutor({.threads = 1}).submit(square, 3).get() == 9);
+    expect(InlineExecutor().submit(square, 3).get() == 9);
+    ::_exit(failures);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status)) << status;
+  EXPECT_EQ(WEXITSTATUS(status), 0) << "so many expectations failed in the child";
+  EXPECT_FALSE(running.ready());
+  running.cancel();
+  EXPECT_THROW(running.get(), Cancelled);
+  EXPECT_EQ(::write(pipe[1], "x", 1), 1);
+  EXPECT_EQ(on_thread.get(), 5);
+  EXPECT_EQ(pool.submit(square, 3).get(), 9);
+  ::close(pipe[0]);
+  ::close(pipe[1]);
 }
 
 }  // namespace

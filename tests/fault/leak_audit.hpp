@@ -11,6 +11,12 @@
 
 namespace mutirao::exec {
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;  // its own memory counts as the task's
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 /// What this process has open, by name of what lies behind each descriptor.
 inline std::multiset<std::string> open_descriptors() {
   std::multiset<std::string> found;

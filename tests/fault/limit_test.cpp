@@ -29,12 +29,6 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t kMiB = 1 << 20;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;  // its own memory counts as the task's
-#else
-constexpr bool kSanitized = false;
-#endif
-
 int square(int x) { return x * x; }
 
 // ---- Time.

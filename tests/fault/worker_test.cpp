@@ -1,5 +1,6 @@
 // How workers begin and end: initializers, replacement, libraries in them.
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -10,12 +11,15 @@
 
 #include <dlfcn.h>
 #include <tbb/global_control.h>
+#include <tbb/parallel_for.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
 
 #include "leak_audit.hpp"
 #include "mutirao/core/error.hpp"
+#include "mutirao/core/futex.hpp"
+#include "mutirao/core/process.hpp"
 #include "mutirao/exec/core_budget.hpp"
 #include "mutirao/exec/process_executor.hpp"
 
@@ -114,6 +118,93 @@ TEST(LibrariesTest, OneTbbInAWorkerKeepsToTheCoresOfItsTask) {
     EXPECT_EQ(pool.submit(threads).get(), 1u);
     EXPECT_EQ(pool.submit({.resources = {.cores = 3}}, threads).get(), 3u);
     EXPECT_EQ(pool.submit(threads).get(), 1u);
+  }
+  CoreBudget::current().limit(before);
+}
+
+/// The most threads of a library that are at work at once, seen by those it calls.
+std::size_t most_at_once() {
+  std::atomic<std::size_t> now{0};
+  std::atomic<std::size_t> most{0};
+  tbb::parallel_for(0, 2000, [&](int) {
+    const std::size_t here = ++now;
+    std::size_t seen = most.load();
+    while (seen < here && !most.compare_exchange_weak(seen, here)) {
+    }
+    for (int spin = 0; spin < 200; ++spin) core::spin_pause();
+    --now;
+  });
+  return most;
+}
+
+TEST(LibrariesTest, OneTbbWorksOnNoMoreCoresThanItsTaskHas) {
+  const std::size_t before = CoreBudget::current().cores();
+  CoreBudget::current().limit(4);
+  {
+    ProcessExecutor pool({.workers = 1});
+    for (const std::size_t cores : {2, 4, 1}) {
+      const std::size_t most = pool.submit({.resources = {.cores = cores}}, most_at_once).get();
+      EXPECT_GE(most, 1u);
+      EXPECT_LE(most, cores);
+    }
+  }
+  CoreBudget::current().limit(before);
+}
+
+TEST(LibrariesTest, OpenMpUsesAsManyThreadsAsItsTaskHasCores) {
+  if (kSanitized) GTEST_SKIP() << "the sanitizers do not know OpenMP's barriers";
+  const std::size_t before = CoreBudget::current().cores();
+  CoreBudget::current().limit(3);
+  {
+    ProcessExecutor pool({.workers = 1});
+    const auto threads = [] {
+      void* const library = ::dlopen(MUTIRAO_OPENMP_LIBRARY, RTLD_NOW | RTLD_GLOBAL);
+      if (library == nullptr) throw core::Unsupported(::dlerror());
+      return reinterpret_cast<int (*)()>(::dlsym(library, "openmp_threads"))();
+    };
+    EXPECT_EQ(pool.submit(threads).get(), 1);
+    EXPECT_EQ(pool.submit({.resources = {.cores = 3}}, threads).get(), 3);
+    EXPECT_EQ(pool.submit({.resources = {.cores = 2}}, threads).get(), 2);
+    EXPECT_EQ(pool.submit(threads).get(), 1);
+  }
+  CoreBudget::current().limit(before);
+}
+
+/// Multiplies two matrices; {threads that the library would use, threads of this process}.
+std::vector<int> multiply_matrices() {
+  void* const library = ::dlopen("libopenblas.so.0", RTLD_NOW | RTLD_GLOBAL);
+  if (library == nullptr) return {};
+  using Multiply = void (*)(int, int, int, int, int, int, double, const double*, int, const double*,
+                            int, double, double*, int);
+  const auto multiply = reinterpret_cast<Multiply>(::dlsym(library, "cblas_dgemm"));
+  const auto threads = reinterpret_cast<int (*)()>(::dlsym(library, "openblas_get_num_threads"));
+  constexpr int kSide = 300;
+  constexpr int kRowMajor = 101;
+  constexpr int kNotTransposed = 111;
+  const std::vector<double> a(kSide * kSide, 0.5);
+  std::vector<double> c(kSide * kSide);
+  multiply(kRowMajor, kNotTransposed, kNotTransposed, kSide, kSide, kSide, 1.0, a.data(), kSide,
+           a.data(), kSide, 0.0, c.data(), kSide);
+  if (c.back() != 0.25 * kSide) return {};
+  return {threads(), static_cast<int>(core::thread_count())};
+}
+
+TEST(LibrariesTest, BlasUsesAsManyThreadsAsItsTaskHasCores) {
+  if (kSanitized) GTEST_SKIP() << "the sanitizers have threads of their own";
+  const std::size_t before = CoreBudget::current().cores();
+  CoreBudget::current().limit(3);
+  {
+    ProcessExecutor pool({.workers = 1});
+    const std::vector<int> alone = pool.submit(multiply_matrices).get();
+    if (alone.empty()) GTEST_SKIP() << "OpenBLAS is not installed (libopenblas0-pthread)";
+    const int own = alone[1];
+    EXPECT_EQ(alone[0], 1);
+    EXPECT_LE(own, std::getenv("MUTIRAO_TEST_THREAD_FIRST") != nullptr ? 2 : 1);
+    const std::vector<int> three =
+        pool.submit({.resources = {.cores = 3}}, multiply_matrices).get();
+    EXPECT_LE(three[0], 3);
+    EXPECT_LE(three[1], own + 2);
+    EXPECT_EQ(pool.submit(multiply_matrices).get()[0], 1);
   }
   CoreBudget::current().limit(before);
 }

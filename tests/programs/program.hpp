@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,13 +18,19 @@
 
 namespace mutirao::exec {
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 /// One run. Whatever process it leaves becomes a child of this test, so that none can be missed.
 class Program {
  public:
-  using Prepare = bool (*)();
+  using Prepare = std::function<bool()>;
 
   /// `prepare` runs in the child before it is executed; when it says no, the child exits with 99.
-  Program(bool thread_first, std::vector<std::string> arguments, Prepare prepare = nullptr,
+  Program(bool thread_first, std::vector<std::string> arguments, const Prepare& prepare = nullptr,
           const char* file = MUTIRAO_TEST_PROGRAM) {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     int ends[2];

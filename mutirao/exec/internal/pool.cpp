@@ -26,6 +26,7 @@ constexpr auto kLookFor = std::chrono::microseconds(50);
 
 /// The pools of this process, to be told when memory was let go of.
 struct Pools {
+  const std::uint32_t forks = core::fork_count();
   std::mutex mutex;
   std::vector<Pool*> all;
 };
@@ -48,6 +49,8 @@ RetryOn kind_of(const std::exception_ptr& error) noexcept {
 
 void tell_pools_of_release() noexcept {
   Pools& list = pools();
+  // In a process that the user forked: not its pools.
+  if (list.forks != core::fork_count()) return;
   const std::lock_guard lock(list.mutex);
   for (Pool* pool : list.all) pool->memory_released();
 }
@@ -95,6 +98,7 @@ Pool::Pool(std::size_t workers, const Options& options)
 void Pool::start(const TaskRef& task) { start_all(std::span(&task, 1)); }
 
 void Pool::start_all(std::span<const TaskRef> tasks) {
+  require_own_process();
   const std::lock_guard lock(mutex_);
   if (closed_) throw ExecutorClosed("this executor was shut down and takes no more tasks");
   for (const TaskRef& task : tasks) check(*task);

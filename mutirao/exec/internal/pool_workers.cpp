@@ -349,6 +349,7 @@ void Pool::close(Shutdown how) {
 }
 
 void Pool::ask_running_to_stop() {
+  if (left_behind()) return;
   const std::lock_guard lock(mutex_);
   for (const auto& worker : workers_) {
     if (worker) worker->ask_running_to_end();
@@ -356,6 +357,7 @@ void Pool::ask_running_to_stop() {
 }
 
 ExecutorStats Pool::stats() const {
+  if (left_behind()) return {};
   const std::lock_guard lock(mutex_);
   ExecutorStats stats = counted_;
   stats.queued = pending_.size() + delayed_.size();

@@ -49,7 +49,11 @@ void Spawner::use(core::LocalSocket zygote) { use(StartedZygote{0, std::move(zyg
 bool Spawner::exists() noexcept { return instance() != nullptr; }
 
 Spawner& Spawner::current() {
-  if (instance()) return *instance();
+  if (instance()) {
+    if (instance()->owner_ == ::getpid()) return *instance();
+    throw core::Unsupported("the Runtime belongs to the process that this one was forked from",
+                            "make executors in the process that made the Runtime");
+  }
   throw core::Unsupported("a ProcessExecutor needs a Runtime, and this program has none",
                           "make `mutirao::exec::Runtime runtime(argc, argv);` the first line of "
                           "main");

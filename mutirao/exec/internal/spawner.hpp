@@ -12,6 +12,7 @@
 #include <unordered_map>
 
 #include <sys/types.h>
+#include <unistd.h>
 
 #include "mutirao/core/local_socket.hpp"
 #include "mutirao/core/unique_fd.hpp"
@@ -51,7 +52,7 @@ class Spawner {
   /// The same in a worker, whose program's zygote it is.
   static void use(core::LocalSocket zygote);
   static bool exists() noexcept;
-  /// Throws core::Unsupported when use() was never called.
+  /// Throws core::Unsupported when use() was never called in this process.
   static Spawner& current();
   /// Ends the thread and closes the socket, which ends the zygote or the workers asked for here.
   static void shut_down();
@@ -89,6 +90,7 @@ class Spawner {
   core::LocalSocket zygote_;
   pid_t zygote_process_;  // 0: in a worker, or buried
   const bool may_replace_;
+  const pid_t owner_ = ::getpid();
   core::UniqueFd epoll_;
   core::UniqueFd wake_;
   std::atomic<std::uint64_t> next_token_{kFirstToken};

@@ -20,21 +20,36 @@ thread_local TaskContext* current_context = nullptr;
 
 }  // namespace
 
-void Task::wait() {
-  if (!done()) backend_->wait(*this, std::nullopt);
+bool Task::lost() noexcept {
+  if (!backend_->left_behind()) return false;
+  if (!done()) {
+    fail(std::make_exception_ptr(
+        ExecutorClosed("the task belongs to the process that this one was forked from")));
+  }
+  return true;
 }
 
-bool Task::wait_until(TimePoint deadline) { return done() || backend_->wait(*this, deadline); }
+void Backend::throw_left_behind() {
+  throw ExecutorClosed("this executor belongs to the process that this one was forked from");
+}
+
+void Task::wait() {
+  if (!done() && !lost()) backend_->wait(*this, std::nullopt);
+}
+
+bool Task::wait_until(TimePoint deadline) {
+  return done() || lost() || backend_->wait(*this, deadline);
+}
 
 bool Task::poll() {
-  if (!done()) backend_->poll();
+  if (!done() && !lost()) backend_->poll();
   return done();
 }
 
-Progress Task::progress() { return backend_->progress(*this); }
+Progress Task::progress() { return lost() ? Progress() : backend_->progress(*this); }
 
 void Task::detach() {
-  if (!done()) backend_->detach();
+  if (!done() && !backend_->left_behind()) backend_->detach();
 }
 
 void Task::request_stop() { backend_->stop_sources().request(*this); }
@@ -62,7 +77,7 @@ void Task::when_done(std::function<void()> action) {
     node->next = first;
   } while (!continuations_.compare_exchange_weak(first, node.get(), std::memory_order_acq_rel));
   static_cast<void>(node.release());
-  backend_->watch(*this);
+  if (!lost()) backend_->watch(*this);
 }
 
 void Task::start() {
@@ -77,6 +92,7 @@ void Task::fail_outside(std::exception_ptr error) {
 }
 
 bool Task::cancel() {
+  if (lost()) return false;
   if (status() & kDeferred) {
     if (done()) return false;
     if ((add(kReleased) & kReleased) == 0) {
@@ -89,7 +105,7 @@ bool Task::cancel() {
 
 std::stop_token Task::stop_token() { return backend_->stop_sources().token_of(*this); }
 
-pid_t Task::worker_pid() { return backend_->worker_pid(*this); }
+pid_t Task::worker_pid() { return lost() ? 0 : backend_->worker_pid(*this); }
 
 bool Task::sleep_until(std::optional<TimePoint> deadline) noexcept {
   for (;;) {

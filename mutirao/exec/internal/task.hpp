@@ -22,6 +22,7 @@
 #include <sys/types.h>
 
 #include "mutirao/core/archive.hpp"
+#include "mutirao/core/process.hpp"
 #include "mutirao/exec/cancellation.hpp"
 #include "mutirao/exec/executor_stats.hpp"
 #include "mutirao/exec/internal/progress_cell.hpp"
@@ -146,6 +147,8 @@ class Task : public TaskContext {
   Backend& backend() const noexcept { return *backend_; }
 
  private:
+  /// Whether its backend was left behind; then it fails, if it is not done.
+  bool lost() noexcept;
   std::atomic<std::uint32_t> references_{1};
   std::atomic<std::uint32_t> status_{0};
   std::atomic<pid_t> worker_pid_{0};
@@ -209,8 +212,11 @@ class StopSources {
 /// Where tasks run. Outlives its executor while a future refers to it.
 class Backend {
  public:
+  /// Whether a process that is forked can go on using it.
+  enum class InFork { kUnusable, kUsable };
   /// `remote`: tasks are encoded and run in other processes.
-  explicit Backend(bool remote) : remote_(remote) {}
+  explicit Backend(bool remote, InFork in_fork = InFork::kUnusable)
+      : remote_(remote), in_fork_(in_fork) {}
   virtual ~Backend() = default;
   Backend(const Backend&) = delete;
   Backend& operator=(const Backend&) = delete;
@@ -250,10 +256,22 @@ class Backend {
   virtual std::size_t worker_count() const noexcept = 0;
 
   bool remote() const noexcept { return remote_; }
+  /// Whether this is a copy in a process that was forked: whatever serves it is elsewhere.
+  bool left_behind() const noexcept {
+    return forks_ != core::fork_count() && in_fork_ == InFork::kUnusable;
+  }
+  /// Throws ExecutorClosed if it was left behind.
+  void require_own_process() const {
+    if (left_behind()) throw_left_behind();
+  }
   StopSources& stop_sources() noexcept { return stop_sources_; }
 
  private:
+  [[noreturn]] static void throw_left_behind();
+
   const bool remote_;
+  const InFork in_fork_;
+  const std::uint32_t forks_ = core::fork_count();
   StopSources stop_sources_;
 };
 

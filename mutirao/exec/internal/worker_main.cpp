@@ -397,6 +397,7 @@ class Worker final : public RemoteCall, private TaskContext {
 
 void run_worker(WorkerSeed seed) {
   become_participant(seed.participant);
+  core::offer_to_memory_killer();
   Spawner::use(std::move(seed.zygote));
   try {
     Worker(std::move(seed)).run();

@@ -126,6 +126,22 @@ class Zygote {
         core_words().sweep(child->participant);
       }
       children_.erase(child);
+      end_orphans();
+    }
+  }
+
+  /// What dead workers left running is now the zygote's: it ends, also what detached itself.
+  void end_orphans() const {
+    for (bool found = true; found;) {
+      found = false;
+      for (const pid_t process : core::children_of_this_process()) {
+        if (std::any_of(children_.begin(), children_.end(),
+                        [&](const Child& each) { return each.process == process; }))
+          continue;
+        ::kill(process, SIGKILL);
+        // Its own children come to the zygote when it is gone.
+        if (::waitpid(process, nullptr, 0) == process) found = true;
+      }
     }
   }
 
@@ -245,6 +261,8 @@ class Zygote {
   static void begin_worker(pid_t zygote, int standard_error) noexcept {
     ::setpgid(0, 0);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    // What a task leaves running stays below its worker, wherever it went.
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (::getppid() != zygote) ::_exit(1);
     ::prctl(PR_SET_NAME, "mutirao-worker");
     core::reset_signals();
@@ -314,6 +332,8 @@ class Zygote {
       core::send_signal(child.pidfd, SIGKILL);
     }
     for (const Child& child : children_) ::waitpid(child.process, nullptr, 0);
+    children_.clear();
+    end_orphans();
     ::_exit(0);
   }
 
@@ -338,6 +358,7 @@ namespace {
   core::reset_signals();
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) ::signal(signal, SIG_IGN);
   ::prctl(PR_SET_NAME, "mutirao-zygote");
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   default_to_one_thread();
   try {
     const int kept[] = {program.get(), words};

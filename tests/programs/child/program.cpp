@@ -1,24 +1,32 @@
 // What programs do with their executors while they end, or are ended: one scenario a run.
 
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <map>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../forbid_memory_files.hpp"
 #include "mutirao/core/error.hpp"
 #include "mutirao/core/shared_array.hpp"
 #include "mutirao/exec/core_budget.hpp"
 #include "mutirao/exec/process_executor.hpp"
 #include "mutirao/exec/runtime.hpp"
+#include "mutirao/exec/thread_executor.hpp"
 #include "mutirao/exec/wait.hpp"
 
 namespace mutirao::exec {
@@ -155,6 +163,115 @@ int surroundings() {
   return 0;
 }
 
+void expect(bool good, const char* what) {
+  if (!good) throw std::runtime_error(what);
+}
+
+template <class E, class F>
+bool throws(F body) {
+  try {
+    body();
+    return false;
+  } catch (const E&) {
+    return true;
+  }
+}
+
+int memory_files_refused() {
+  expect(forbid_memory_files(), "seccomp is refused");
+  expect(throws<core::IoError>([] { ProcessExecutor pool({.workers = 1}); }), "a pool was made");
+  expect(throws<core::IoError>([] { core::SharedArray<int> array(10); }), "an array was made");
+  expect(ThreadExecutor({.threads = 1}).submit(square, 3).get() == 9, "threads need files");
+  return 0;
+}
+
+/// The same when they were refused before the program began.
+int memory_files_refused_before() {
+  expect(throws<core::IoError>([] { ProcessExecutor pool({.workers = 1}); }), "a pool was made");
+  expect(ThreadExecutor({.threads = 1}).submit(square, 3).get() == 9, "threads need files");
+  return 0;
+}
+
+int large_arrays() {
+  struct statvfs shm {};
+  expect(::statvfs("/dev/shm", &shm) == 0 && shm.f_blocks * shm.f_frsize <= 65536, "large shm");
+  ProcessExecutor pool({.workers = 2});
+  constexpr std::size_t kSize = 16 << 20;
+  const auto twice = [](const core::SharedArray<float>& a) {
+    core::SharedArray<float> result(a.size());
+    for (std::size_t i = 0; i < a.size(); ++i) result.writable()[i] = 2 * a[i];
+    return result;
+  };
+  const auto input = core::SharedArray<float>::copy_of(std::vector<float>(kSize, 1.5F));
+  const auto output = pool.submit(twice, input).get();
+  expect(output.size() == kSize && output[kSize - 1] == 3.0F, "a wrong result");
+  return 0;
+}
+
+std::size_t creep(std::size_t mebibytes) {
+  std::vector<std::unique_ptr<char[]>> blocks;
+  for (std::size_t i = 0; i < mebibytes; ++i) {
+    blocks.push_back(std::make_unique<char[]>(1 << 20));
+    std::memset(blocks.back().get(), 1, 1 << 20);
+  }
+  return blocks.size();
+}
+
+/// The program's own control group runs out of memory; the task had no limit.
+int killed_for_memory() {
+  ProcessExecutor pool({.workers = 2});
+  for (int round = 0; round < 2; ++round) {
+    try {
+      pool.submit({.name = "greedy"}, creep, std::size_t{4096}).get();
+      return 1;
+    } catch (const MemoryLimitExceeded& error) {
+      expect(error.details().seen == MemoryLimitExceeded::Seen::kByKernel, "not by the kernel");
+      expect(error.details().limit_bytes == 0, "a limit");
+    }
+    expect(pool.submit(square, 3).get() == 9, "the pool is lost");
+  }
+  return 0;
+}
+
+/// While the test changes files, it waits for a line.
+void let_files_change() {
+  say("ready");
+  std::string line;
+  std::getline(std::cin, line);
+}
+
+int replaced_on_disk() {
+  ProcessExecutor pool({.workers = 1});
+  expect(pool.submit(square, 2).get() == 4, "the pool does not work");
+  let_files_change();
+  expect(throws<TaskCrashed>([&] { pool.submit([] { ::raise(SIGKILL); }).get(); }), "no crash");
+  expect(pool.submit(square, 3).get() == 9, "the new worker does not work");
+  return ProcessExecutor({.workers = 1}).submit(square, 4).get() == 16 ? 0 : 1;
+}
+
+int changed_library() {
+  let_files_change();
+  ProcessExecutor pool({.workers = 2});
+  try {
+    pool.submit(square, 3).get();
+    return 1;
+  } catch (const WorkerInitFailed& error) {
+    say(error.what());
+  }
+  return 0;
+}
+
+int workers_never_arrive() {
+  ProcessExecutor pool({.workers = 2, .start_timeout = std::chrono::milliseconds(30)});
+  try {
+    pool.submit(square, 3).get();
+    return 1;
+  } catch (const WorkerInitFailed& error) {
+    say(error.what());
+  }
+  return 0;
+}
+
 using Scenario = int (*)();
 
 const std::map<std::string, Scenario>& scenarios() {
@@ -166,6 +283,13 @@ const std::map<std::string, Scenario>& scenarios() {
       {"orphaned_cores", orphaned_cores},
       {"thread_that_made_the_pool_ends", thread_that_made_the_pool_ends},
       {"surroundings", surroundings},
+      {"memory_files_refused", memory_files_refused},
+      {"memory_files_refused_before", memory_files_refused_before},
+      {"large_arrays", large_arrays},
+      {"killed_for_memory", killed_for_memory},
+      {"replaced_on_disk", replaced_on_disk},
+      {"changed_library", changed_library},
+      {"workers_never_arrive", workers_never_arrive},
   };
   return all;
 }
@@ -178,6 +302,11 @@ int main(int argc, char** argv) {
     std::thread([] {
       for (;;) ::pause();
     }).detach();
+  }
+  // A lock that only one process can have.
+  if (const char* const file = std::getenv("MUTIRAO_TEST_LOCK")) {
+    const int fd = ::open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || ::flock(fd, LOCK_EX) != 0) return 94;
   }
   std::printf("main begins\n");
   std::fflush(stdout);

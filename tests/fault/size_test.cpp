@@ -1,0 +1,114 @@
+// Arguments and results at the borders of what holds them: nothing, a slot, the arena, 4 GiB.
+
+#include <algorithm>
+#include <cstdint>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "leak_audit.hpp"
+#include "mutirao/core/shared_array.hpp"
+#include "mutirao/exec/internal/channel.hpp"
+#include "mutirao/exec/process_executor.hpp"
+
+namespace mutirao::exec {
+namespace {
+
+std::string pattern(std::size_t size) {
+  std::string text(size, '\0');
+  for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>('a' + i % 23);
+  return text;
+}
+
+std::size_t check(const std::string& text) {
+  return text == pattern(text.size()) ? text.size() : ~std::size_t{0};
+}
+
+/// A string of n bytes is encoded in 8 more; a call in a few more than that.
+constexpr std::size_t kOwn = 8;
+constexpr std::size_t kMostOfACall = 64;
+
+class SizeTest : public ::testing::TestWithParam<std::size_t> {};
+
+INSTANTIATE_TEST_SUITE_P(All, SizeTest,
+                         ::testing::Values(internal::Slot::kInline,
+                                           internal::Channel::kLargestInArena,
+                                           internal::Channel::kArena),
+                         [](const auto& info) { return std::to_string(info.param); });
+
+TEST_P(SizeTest, ResultsAroundABorderArriveWhole) {
+  ProcessExecutor pool({.workers = 1});
+  for (std::size_t bytes = GetParam() - 2; bytes <= GetParam() + 2; ++bytes) {
+    std::vector<Future<std::string>> futures;
+    for (int i = 0; i < 6; ++i) futures.push_back(pool.submit(pattern, bytes - kOwn));
+    for (auto& future : futures) EXPECT_EQ(future.get(), pattern(bytes - kOwn));
+  }
+}
+
+TEST_P(SizeTest, ArgumentsAroundABorderArriveWhole) {
+  ProcessExecutor pool({.workers = 1});
+  for (std::size_t size = GetParam() - kOwn - kMostOfACall; size <= GetParam() + 2; ++size)
+    ASSERT_EQ(pool.submit(check, pattern(size)).get(), size);
+}
+
+TEST(SizeTest, NothingArrivesAsNothing) {
+  ProcessExecutor pool({.workers = 1});
+  EXPECT_EQ(pool.submit(pattern, std::size_t{0}).get(), "");
+  EXPECT_EQ(pool.submit(check, std::string()).get(), 0u);
+  pool.submit([] {}).get();
+  EXPECT_TRUE(pool.submit([] { return std::vector<int>(); }).get().empty());
+  const auto same = [](const core::SharedArray<int>& array) { return array; };
+  EXPECT_TRUE(pool.submit(same, core::SharedArray<int>(0)).get().empty());
+  EXPECT_TRUE(pool.submit(same, core::SharedArray<int>()).get().empty());
+}
+
+constexpr std::size_t kBeyond32Bits = (std::size_t{1} << 32) + 1;
+
+/// Pages that nobody writes take no memory.
+TEST(SizeTest, ASharedArrayMayBeLargerThan4GiB) {
+  ProcessExecutor pool({.workers = 1});
+  const auto make = [](std::size_t size) {
+    core::SharedArray<char> array(size);
+    array.writable()[0] = 'a';
+    array.writable()[size - 1] = 'z';
+    return array;
+  };
+  const core::SharedArray<char> array = pool.submit(make, kBeyond32Bits).get();
+  ASSERT_EQ(array.size(), kBeyond32Bits);
+  EXPECT_EQ(array[0], 'a');
+  EXPECT_EQ(array[1], '\0');
+  EXPECT_EQ(array[kBeyond32Bits - 1], 'z');
+  const auto last = [](const core::SharedArray<char>& a) { return a[a.size() - 1]; };
+  EXPECT_EQ(pool.submit(last, array).get(), 'z');
+}
+
+std::uint64_t available_memory() {
+  std::ifstream file("/proc/meminfo");
+  std::string key;
+  std::uint64_t kibibytes = 0;
+  while (file >> key >> kibibytes) {
+    if (key == "MemAvailable:") return kibibytes * 1024;
+    file.ignore(100, '\n');
+  }
+  return 0;
+}
+
+TEST(SizeTest, AResultMayBeLargerThan4GiB) {
+  // The vector, its encoding while that grows, and the file it travels in.
+  constexpr std::uint64_t kNeeded = 6 * kBeyond32Bits;
+  if (available_memory() < kNeeded) GTEST_SKIP() << "needs 24 GiB of free memory";
+  ProcessExecutor pool({.workers = 1});
+  const auto make = [](std::size_t size) {
+    std::vector<char> values(size);
+    values.back() = 'z';
+    return values;
+  };
+  const std::vector<char> values = pool.submit(make, kBeyond32Bits).get();
+  ASSERT_EQ(values.size(), kBeyond32Bits);
+  EXPECT_EQ(values.back(), 'z');
+}
+
+}  // namespace
+}  // namespace mutirao::exec
