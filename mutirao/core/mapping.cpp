@@ -42,4 +42,10 @@ void Mapping::reset() noexcept {
   if (address_) ::munmap(std::exchange(address_, nullptr), std::exchange(bytes_, 0));
 }
 
+void Mapping::populate() const noexcept {
+#ifdef MADV_POPULATE_WRITE
+  if (address_) ::madvise(address_, bytes_, MADV_POPULATE_WRITE);
+#endif
+}
+
 }  // namespace mutirao::core

@@ -30,6 +30,9 @@ class Mapping {
   std::size_t size() const noexcept { return bytes_; }
   explicit operator bool() const noexcept { return address_ != nullptr; }
   void reset() noexcept;
+  /// Enters all pages now, rather than one by one when they are first touched. Does nothing where
+  /// the system cannot (before Linux 5.14).
+  void populate() const noexcept;
 
  private:
   void* address_ = nullptr;

@@ -71,7 +71,8 @@ std::string describe(const CollectiveHeader& header) {
     case Operation::kAllGather:
       break;
   }
-  text += fmt::format(" of {} {}", header.count, comm::name_of(header.type));
+  text += fmt::format(" of {} {}", header.whole > 0 ? header.whole : header.count,
+                      comm::name_of(header.type));
   if (header.root >= 0) text += fmt::format(", root {}", header.root);
   return text;
 }

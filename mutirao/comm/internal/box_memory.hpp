@@ -39,6 +39,7 @@ enum class Operation : std::uint32_t {
 struct CollectiveHeader {
   std::uint64_t count = 0;   ///< elements; of one block where the operation has one per rank
   std::uint64_t offset = 0;  ///< bytes from the start of the buffer
+  std::uint64_t whole = 0;   ///< of how many elements this is a piece; 0: of none
   Operation operation = Operation::kBarrier;
   DataType type = DataType::kFloat32;
   Reduction reduction = Reduction::kSum;

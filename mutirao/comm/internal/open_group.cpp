@@ -1,0 +1,135 @@
+#include "mutirao/comm/internal/open_group.hpp"
+
+#include <algorithm>
+#include <mutex>
+#include <numeric>
+#include <set>
+#include <utility>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "mutirao/comm/internal/host_group.hpp"
+#include "mutirao/core/error.hpp"
+
+namespace mutirao::comm::internal {
+namespace {
+
+struct Choice {
+  Backend backend;
+  std::string why;
+};
+
+Backend backend_named(const std::string& name) {
+  for (const Backend backend : {Backend::kShm, Backend::kMpi, Backend::kNccl}) {
+    if (name_of(backend) == name) return backend;
+  }
+  throw core::InvalidArgument(fmt::format("MUTIRAO_COMM_BACKEND is '{}'", name),
+                              "set shm, mpi or nccl, or unset it");
+}
+
+Choice choose(const CommunicatorOptions& options, const World& world) {
+  if (options.backend != Backend::kAutomatic) return {options.backend, "asked for"};
+  if (const auto name = process_environment("MUTIRAO_COMM_BACKEND"))
+    return {backend_named(*name), "MUTIRAO_COMM_BACKEND"};
+  if (options.device) return {Backend::kNccl, "chosen: a GPU was given"};
+  if (world.size == 1) return {Backend::kShm, "chosen: there is one rank"};
+  if (world.local_size == world.size)
+    return {Backend::kShm, "chosen: the launcher started all ranks on this machine"};
+  if (world.local_size == 0)
+    return {Backend::kShm, "chosen: nothing says that ranks are on other machines"};
+  throw core::Unsupported(
+      fmt::format("only {} of {} ranks are on this machine, and this build has no MPI",
+                  world.local_size, world.size),
+      "build with Open MPI (Debian: libopenmpi-dev) and start with mpirun");
+}
+
+/// What all ranks of one run on this machine have in common.
+std::string name_of_run(const CommunicatorOptions& options, const World& world) {
+  const std::string box = !options.box.empty()
+                              ? options.box
+                              : process_environment("MUTIRAO_COMM_BOX").value_or(std::string());
+  return fmt::format("{}\n{}\n{}\n{}", world.master_address, world.master_port, world.run_id, box);
+}
+
+/// The groups that this process is in, each as one rank: being twice the same would hang the
+/// others.
+class Membership {
+ public:
+  explicit Membership(std::string name) : name_(std::move(name)) {}
+  static std::shared_ptr<Membership> of(const std::string& run, int rank) {
+    const std::string name = fmt::format("{}\n{}\n{}", ::getpid(), rank, run);
+    const std::lock_guard lock(mutex());
+    if (!names().insert(name).second)
+      throw core::InvalidArgument(
+          fmt::format("this process has a Communicator as rank {} of this run already", rank),
+          "use that one, or destroy it first");
+    return std::make_shared<Membership>(name);
+  }
+  ~Membership() {
+    const std::lock_guard lock(mutex());
+    names().erase(name_);
+  }
+  Membership(const Membership&) = delete;
+  Membership& operator=(const Membership&) = delete;
+
+ private:
+  static std::mutex& mutex() {
+    static std::mutex mutex;
+    return mutex;
+  }
+  static std::set<std::string>& names() {
+    static auto* const names = new std::set<std::string>();  // outlives static Communicators
+    return *names;
+  }
+
+  const std::string name_;
+};
+
+std::uint64_t staging_bytes(const CommunicatorOptions& options, int size) {
+  constexpr std::uint64_t kPage = 4096;
+  // A piece has room for an element of each rank's block.
+  const std::uint64_t least = std::max<std::uint64_t>(64 << 10, 64ULL * size);
+  return (std::max<std::uint64_t>(options.staging_bytes, least) + kPage - 1) / kPage * kPage;
+}
+
+std::shared_ptr<Group> open_shm(const CommunicatorOptions& options, const World& world) {
+  MeetingPlan plan;
+  plan.name = socket_name(world.size == 1
+                              // Nobody else comes: nobody else may be disturbed.
+                              ? fmt::format("alone {} {}", ::getpid(), name_of_run(options, world))
+                              : name_of_run(options, world));
+  plan.members.resize(static_cast<std::size_t>(world.size));
+  std::iota(plan.members.begin(), plan.members.end(), 0);
+  plan.rank = world.rank;
+  plan.world_size = world.size;
+  plan.staging_bytes = staging_bytes(options, world.size);
+  plan.timeout = options.rendezvous_timeout;
+  return std::make_shared<HostGroup>(
+      meet(plan), HostGroup::Options{world.rank, world.size, options.collective_timeout,
+                                     options.silence_timeout});
+}
+
+}  // namespace
+
+OpenedGroup open_group(const CommunicatorOptions& options, const World& world) {
+  const Choice choice = choose(options, world);
+  OpenedGroup opened{choice.backend, choice.why, nullptr, nullptr};
+  opened.membership = Membership::of(name_of_run(options, world), world.rank);
+  switch (choice.backend) {
+    case Backend::kAutomatic:
+    case Backend::kShm:
+      opened.group = open_shm(options, world);
+      break;
+    case Backend::kMpi:
+      throw core::Unsupported("this build has no MPI",
+                              "install Open MPI (Debian: libopenmpi-dev) and configure again");
+    case Backend::kNccl:
+      throw core::Unsupported("this build has no NCCL",
+                              "install CUDA and NCCL and configure again");
+  }
+  return opened;
+}
+
+}  // namespace mutirao::comm::internal
