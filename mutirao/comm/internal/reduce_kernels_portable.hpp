@@ -1,6 +1,9 @@
-// Included by each kernels/*.cpp inside a namespace of its own, with kVectorBytes defined there:
-// the same element-wise operations on vectors as wide as that instruction set's registers. Nothing
-// here depends on the width, so neither do the results.
+#pragma once
+
+// Included by each kernels/*.cpp inside a namespace of its own below namespace
+// mutirao::comm::internal, with kVectorBytes defined there: the same element-wise operations on
+// vectors as wide as that instruction set's registers. Nothing here depends on the width, so
+// neither do the results.
 
 /// A vector of kVectorBytes bytes of T, or of as many T as a vector of Wide has.
 template <class T, std::size_t kLanes>
