@@ -1,8 +1,10 @@
 #include "mutirao/core/mapping.hpp"
 
 #include <cerrno>
+#include <cstdint>
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -46,6 +48,18 @@ void Mapping::populate() const noexcept {
 #ifdef MADV_POPULATE_WRITE
   if (address_) ::madvise(address_, bytes_, MADV_POPULATE_WRITE);
 #endif
+}
+
+void prefer_huge_pages(void* memory, std::size_t bytes) noexcept {
+  constexpr std::size_t kLeast = 8 << 20;
+  if (bytes < kLeast) return;
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const std::uintptr_t begin = (reinterpret_cast<std::uintptr_t>(memory) + page - 1) / page * page;
+  const std::uintptr_t end = (reinterpret_cast<std::uintptr_t>(memory) + bytes) / page * page;
+  const int saved = errno;
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): an address, rounded
+  ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+  errno = saved;
 }
 
 }  // namespace mutirao::core

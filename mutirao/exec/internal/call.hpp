@@ -114,9 +114,10 @@ void remote_entry(RemoteCall& call) {
     std::apply(function, std::move(arguments));
     call.encoding();
   } else {
-    const R result = std::apply(function, std::move(arguments));
+    // What the function returns a reference to is encoded where it lies.
+    const auto& result = std::apply(function, std::move(arguments));
     call.encoding();
-    call.output()(result);
+    call.output()(static_cast<const R&>(result));
   }
 }
 
@@ -201,7 +202,7 @@ template <class F, class... Args>
 void encode_call(RemoteTask& task, const F& function, const Args&... args) {
   static const FunctionId kEntry =
       identify(reinterpret_cast<AnyFunction>(&remote_entry<F, Args...>));
-  core::OutputArchive archive(task.request);
+  core::OutputArchive archive(task.request, task.block_source());
   try {
     save_entry(archive, kEntry);
     save_function(archive, function);

@@ -86,7 +86,16 @@ struct CrashReport {
   FunctionId frames[kMostFrames];  // innermost first
 };
 
+/// One of the blocks that a worker keeps for results; see Note [Why large blocks are kept].
+struct BlockId {
+  std::uint32_t place = 0;
+  std::uint32_t serial = 0;  // of the memory in that place; 0: no block
+  explicit operator bool() const noexcept { return serial != 0; }
+};
+
 struct ChannelHeader {
+  static constexpr std::size_t kBlocks = 4;
+
   // Written by the program.
   alignas(64) std::atomic<std::uint64_t> notify_at;  // ring the bell from this many tasks done on
   std::atomic<std::uint64_t> replies_released;       // the reply arena is free up to here
@@ -99,6 +108,8 @@ struct ChannelHeader {
   alignas(64) std::atomic<std::uint32_t> asleep;
   std::atomic<std::uint32_t> ready;         // the worker's process, once it has reached its loop
   std::atomic<std::uint64_t> shared_bytes;  // of shared memory that the worker made and still has
+  // The worker sets one when it takes the block, the program clears it when nobody reads it.
+  std::atomic<std::uint32_t> block_taken[kBlocks];
   CrashReport crash;
 };
 
@@ -169,12 +180,13 @@ class RingAllocator {
 
 /// What travels over a worker's socket beside the ring; descriptors accompany kMemory.
 struct Mail {
-  enum Kind : std::uint32_t { kMemory, kDrop };
+  enum Kind : std::uint32_t { kMemory, kDrop, kForgetBlock };
   Kind kind;
   std::uint32_t frozen;
   std::uint64_t number;  // of the memory (to the worker) or of the task (to the program)
   std::uint64_t bytes;
   std::uint64_t offset;
+  BlockId block;  // to the program: the memory is one of the worker's blocks
 };
 
 }  // namespace mutirao::exec::internal

@@ -124,7 +124,10 @@ void Pool::accept(const TaskRef& task) {
     }
   }
   // Memory that is let go of while nobody waits is the server's affair.
-  if (!static_cast<RemoteTask&>(*task).request.attachments.empty()) ensure_server();
+  if (!static_cast<RemoteTask&>(*task).request.attachments.empty()) {
+    ensure_server();
+    keep_blocks_for_a_while();
+  }
   if (task->options().priority != 0) priorities_differ_ = true;
   if (pending_.empty() && !priorities_differ_) {
     if (!place_somewhere(task)) pending_.push_back(task);
@@ -394,6 +397,7 @@ void Pool::drain_and_feed() {
     if (!workers_[i]) continue;
     if (workers_[i]->drain(failed_) != 0) {
       last_active_[i] = ++activity_;
+      if (workers_[i]->received_blocks()) keep_blocks_for_a_while();
       const TaskRef& initializer = workers_[i]->initializer();
       if (initializer && initializer->done() && initializer->error()) {
         workers_[i]->kill();

@@ -19,6 +19,7 @@
 
 #include "mutirao/core/mapping.hpp"
 #include "mutirao/core/unique_fd.hpp"
+#include "mutirao/exec/internal/block_cache.hpp"
 #include "mutirao/exec/internal/channel.hpp"
 #include "mutirao/exec/internal/core_words.hpp"
 #include "mutirao/exec/internal/patience.hpp"
@@ -54,6 +55,7 @@ class Pool final : public Backend, public SpawnListener, public std::enable_shar
   Progress progress(Task& task) override;
   pid_t worker_pid(Task& task) override;
   std::size_t worker_count() const noexcept override { return worker_count_; }
+  core::BlockSource* block_source() noexcept override { return &blocks_; }
 
   void close(Shutdown how) override;
   void shut_down(Shutdown how) override;
@@ -117,6 +119,9 @@ class Pool final : public Backend, public SpawnListener, public std::enable_shar
   void wake_at(TimePoint time);
   /// Does what is due; the server calls it.
   void keep_time();
+  /// Some time after blocks were used, those that were not used again are let go of.
+  void keep_blocks_for_a_while();
+  void age_blocks(TimePoint now);
 
   /// In the list of those who hear of memory that was let go of.
   void enlist();
@@ -148,13 +153,15 @@ class Pool final : public Backend, public SpawnListener, public std::enable_shar
   bool closed_ = false;
   bool server_stops_ = false;
   bool server_joined_ = false;
-  TimePoint wake_at_ = TimePoint::max();  // when the server must look at the time
+  TimePoint wake_at_ = TimePoint::max();        // when the server must look at the time
+  TimePoint age_blocks_at_ = TimePoint::max();  // when blocks not used lately are let go of
   int deaths_without_work_ = 0;
   std::exception_ptr initializer_error_;  // of the last worker whose initializer failed
   ExecutorStats counted_;                 // without what living workers count
   std::thread server_;
   std::condition_variable quieter_;  // a worker ended, or the last task of a closed pool
 
+  BlockCache blocks_;
   std::atomic<bool> memory_released_{false};
 };
 

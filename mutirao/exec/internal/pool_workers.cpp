@@ -24,6 +24,8 @@ namespace {
 
 // A worker that dies before it did anything is replaced this often in a row.
 constexpr int kMostDeathsWithoutWork = 3;
+// Blocks that were not used between two such moments are let go of.
+constexpr auto kBlocksAge = std::chrono::seconds(1);
 
 /// An attempt that did not come to its own end.
 void trace_lost(const Task& task, std::string_view outcome) noexcept {
@@ -241,12 +243,26 @@ void Pool::wake_at(TimePoint time) {
   if (!ensure_server()) bell_.wake_server();
 }
 
+void Pool::keep_blocks_for_a_while() {
+  if (age_blocks_at_ != TimePoint::max()) return;
+  age_blocks_at_ = TimePoint::clock::now() + kBlocksAge;
+  wake_at(age_blocks_at_);
+}
+
+void Pool::age_blocks(TimePoint now) {
+  if (now < age_blocks_at_) return;
+  bool left = blocks_.age();
+  for (const auto& worker : workers_) left |= worker && worker->age_blocks();
+  age_blocks_at_ = left ? now + kBlocksAge : TimePoint::max();
+}
+
 void Pool::keep_time() {
   const TimePoint now = TimePoint::clock::now();
   if (wake_at_ > now) return;
   drain_and_feed();
   wake_at_ = TimePoint::max();
-  TimePoint next = TimePoint::max();
+  age_blocks(now);
+  TimePoint next = age_blocks_at_;
   for (auto each = delayed_.begin(); each != delayed_.end();) {
     if (each->first <= now) {
       pending_.push_back(std::move(each->second));
@@ -391,7 +407,8 @@ void Pool::shut_down(Shutdown how) {
     lock.lock();
   }
   lock.unlock();
-  // Nothing of the pool is left when its executor is gone.
+  // Nothing of the pool is left when its executor is gone, though a future may refer to it.
+  blocks_.clear();
   if (Spawner::exists()) Spawner::current().finish_telling();
   leave_list();
 }

@@ -254,6 +254,8 @@ class Backend {
   virtual void wake_waiters() {}
   virtual pid_t worker_pid(Task& task) { return task.known_worker_pid(); }
   virtual std::size_t worker_count() const noexcept = 0;
+  /// Where large blocks of arguments may go; null: into the payload.
+  virtual core::BlockSource* block_source() noexcept { return nullptr; }
 
   bool remote() const noexcept { return remote_; }
   /// Whether this is a copy in a process that was forked: whatever serves it is elsewhere.
@@ -281,6 +283,7 @@ class RemoteTask final : public Task {
   RemoteTask(std::shared_ptr<Backend> backend, OptionsRef options)
       : Task(std::move(backend), std::move(options), true) {}
 
+  core::BlockSource* block_source() const noexcept { return backend().block_source(); }
   bool may_be_tried_again() const noexcept {
     return has_options() && attempts + 1 < options().retry.attempts;
   }

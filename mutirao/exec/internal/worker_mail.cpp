@@ -40,7 +40,9 @@ bool WorkerMail::read_one(core::LocalSocket::Wait wait) {
   if (!received) return false;
   if (received->bytes == 0) ::_exit(0);
   if (received->bytes != sizeof mail) throw core::InternalError("unreadable mail");
-  if (mail.kind == Mail::kDrop) {
+  if (mail.kind == Mail::kForgetBlock) {
+    blocks_.forget(mail.block);
+  } else if (mail.kind == Mail::kDrop) {
     received_.erase(mail.number);
   } else if (received->fds.size() == 1) {
     received_[mail.number] = core::SharedMemory::open(std::move(received->fds[0]), mail.offset,
@@ -50,7 +52,8 @@ bool WorkerMail::read_one(core::LocalSocket::Wait wait) {
 }
 
 bool WorkerMail::send(const core::SharedMemory& memory, std::uint64_t task) {
-  const Mail mail{Mail::kMemory, memory.frozen() ? 1U : 0U, task, memory.size(), memory.offset()};
+  const Mail mail{Mail::kMemory, memory.frozen() ? 1U : 0U, task,
+                  memory.size(), memory.offset(),           blocks_.id_of(memory)};
   const int fd = memory.descriptor();
   switch (socket_.send(std::as_bytes(std::span(&mail, 1)), std::span(&fd, 1),
                        core::LocalSocket::Wait::kNo)) {

@@ -9,12 +9,14 @@
 
 #include "mutirao/core/local_socket.hpp"
 #include "mutirao/core/shared_memory.hpp"
+#include "mutirao/exec/internal/block_cache.hpp"
 
 namespace mutirao::exec::internal {
 
 class WorkerMail {
  public:
-  explicit WorkerMail(core::LocalSocket socket) noexcept : socket_(std::move(socket)) {}
+  WorkerMail(core::LocalSocket socket, ReplyBlocks& blocks) noexcept
+      : socket_(std::move(socket)), blocks_(blocks) {}
 
   /// The memory that the program sent under this number; it may still be on its way.
   std::shared_ptr<core::SharedMemory> memory(std::uint64_t number);
@@ -27,6 +29,7 @@ class WorkerMail {
   bool read_one(core::LocalSocket::Wait wait);
 
   core::LocalSocket socket_;
+  ReplyBlocks& blocks_;
   // Kept until the program says that it has let go of them.
   std::unordered_map<std::uint64_t, std::shared_ptr<core::SharedMemory>> received_;
 };

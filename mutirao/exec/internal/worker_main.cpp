@@ -118,7 +118,7 @@ class Worker final : public RemoteCall, private TaskContext {
       : channel_(std::move(seed.channel)),
         bell_mapping_(seed.bell.get(), sizeof(Bell), core::Mapping::Access::kReadWrite),
         bell_(*static_cast<Bell*>(bell_mapping_.data())),
-        mail_(std::move(seed.socket)) {}
+        mail_(std::move(seed.socket), blocks_) {}
 
   [[noreturn]] void run() {
     install_crash_handler(channel_.header().crash);
@@ -194,6 +194,7 @@ class Worker final : public RemoteCall, private TaskContext {
     limit_library_threads(slot.cores);
     reply_.bytes.clear();
     reply_.attachments.clear();
+    attachments_sent_ = 0;
     slot.failed = 0;
     std::exception_ptr error;
     {
@@ -244,6 +245,7 @@ class Worker final : public RemoteCall, private TaskContext {
   void limit_memory(std::uint64_t bytes) {
     if (bytes == memory_limit_) return;
     memory_limit_ = bytes;
+    blocks_.enable(bytes == 0);
     core::allow_private_memory(bytes);
     core::SharedMemory::allow(bytes != 0 ? bytes : std::numeric_limits<std::uint64_t>::max());
   }
@@ -285,7 +287,7 @@ class Worker final : public RemoteCall, private TaskContext {
     }
     core::InputArchive input(std::span(begin + count * sizeof(std::uint64_t), slot.request_bytes),
                              attachments);
-    core::OutputArchive output(reply_);
+    core::OutputArchive output(reply_, &blocks_);
     input_ = &input;
     output_ = &output;
     FunctionId entry;
@@ -323,6 +325,9 @@ class Worker final : public RemoteCall, private TaskContext {
   void encode_failure(const std::exception_ptr& error) {
     slot_->failed = 1;
     reply_.bytes.clear();
+    // Of what was sent already, the program says when it is free.
+    for (std::size_t i = attachments_sent_; i < reply_.attachments.size(); ++i)
+      blocks_.put_back(*reply_.attachments[i]);
     reply_.attachments.clear();
     core::OutputArchive archive(reply_);
     save_exception(archive, error);
@@ -341,7 +346,10 @@ class Worker final : public RemoteCall, private TaskContext {
 
   void place_reply(Slot& slot) {
     const std::size_t bytes = reply_.bytes.size();
-    for (const auto& memory : reply_.attachments) send_memory(*memory);
+    for (const auto& memory : reply_.attachments) {
+      send_memory(*memory);
+      ++attachments_sent_;
+    }
     slot.reply_attachments = static_cast<std::uint32_t>(reply_.attachments.size());
     slot.reply_bytes = bytes;
     slot.reply_at = 0;
@@ -377,10 +385,12 @@ class Worker final : public RemoteCall, private TaskContext {
   Channel channel_;
   core::Mapping bell_mapping_;
   Bell& bell_;
+  ReplyBlocks blocks_{channel_.header()};
   WorkerMail mail_;
   StopListener stop_listener_{channel_};
   RingAllocator arena_;
   core::Payload reply_;
+  std::size_t attachments_sent_ = 0;  // of reply_
   Patience patience_;
   const bool may_look_ = core_words().cores() > 1;
 

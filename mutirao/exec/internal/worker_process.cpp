@@ -168,6 +168,8 @@ TaskRef WorkerProcess::take(std::uint64_t number) noexcept {
   kept_cores_ = booked_cores();
   TaskRef reference = std::move(tasks_[number % Channel::kSlots].task);
   auto& task = static_cast<RemoteTask&>(*reference);
+  const auto& given = task.request.attachments;
+  kept_memory_.insert(kept_memory_.end(), given.begin(), given.end());
   task.began = began(number);
   task.worker = RemoteTask::kNowhere;
   task.set_worker_pid(process());
@@ -387,20 +389,42 @@ std::shared_ptr<core::SharedMemory> WorkerProcess::receive_memory(std::uint64_t 
     if (!received || received->bytes != sizeof mail || received->fds.size() != 1)
       throw core::InternalError("memory of a task's result did not arrive");
     // What an earlier, failed attempt to reply had already sent is passed over.
-    if (mail.number != task) continue;
+    if (mail.number != task) {
+      MappedBlocks::release(*channel_, mail.block);
+      continue;
+    }
+    if (mail.block) {
+      received_blocks_ = true;
+      return blocks_.receive(channel_, mail, std::move(received->fds[0]));
+    }
     return core::SharedMemory::open(std::move(received->fds[0]), mail.offset, mail.bytes,
                                     mail.frozen != 0);
   }
+}
+
+bool WorkerProcess::age_blocks() {
+  bool left = false;
+  const std::vector<BlockId> dropped = blocks_.age(left);
+  for (const BlockId id : dropped) {
+    const Mail mail{Mail::kForgetBlock, 0, 0, 0, 0, id};
+    // A worker that is too busy for it has use for its block.
+    socket_.send(std::as_bytes(std::span(&mail, 1)), {}, core::LocalSocket::Wait::kNo);
+  }
+  if (!dropped.empty()) {
+    channel_->header().mail.store(1, std::memory_order_seq_cst);
+    channel_->wake_worker();
+  }
+  return left;
 }
 
 std::uint64_t WorkerProcess::number_of(const std::shared_ptr<core::SharedMemory>& memory) {
   Sent& sent = sent_[memory.get()];
   // An expired entry is that of other memory, which lay at the same address.
   if (sent.number != 0 && !sent.memory.expired()) return sent.number;
-  if (sent.number != 0) send_mail({Mail::kDrop, 0, sent.number, 0, 0}, -1);
+  if (sent.number != 0) send_mail({Mail::kDrop, 0, sent.number, 0, 0, {}}, -1);
   sent = {};
-  const Mail mail{Mail::kMemory, memory->frozen() ? 1U : 0U, last_memory_number_ + 1,
-                  memory->size(), memory->offset()};
+  const Mail mail{Mail::kMemory,  memory->frozen() ? 1U : 0U, last_memory_number_ + 1,
+                  memory->size(), memory->offset(),           {}};
   if (!send_mail(mail, memory->descriptor())) {
     sent_.erase(memory.get());
     return 0;
@@ -440,7 +464,7 @@ void WorkerProcess::drop_released_memory() {
       ++each;
       continue;
     }
-    const Mail mail{Mail::kDrop, 0, each->second.number, 0, 0};
+    const Mail mail{Mail::kDrop, 0, each->second.number, 0, 0, {}};
     // A full socket is tried again at the next release.
     if (socket_.send(std::as_bytes(std::span(&mail, 1)), {}, core::LocalSocket::Wait::kNo) ==
         core::LocalSocket::Sent::kFull)

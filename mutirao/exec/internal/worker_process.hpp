@@ -8,6 +8,7 @@
 #include <exception>
 #include <memory>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <sys/types.h>
@@ -17,6 +18,7 @@
 #include "mutirao/core/shared_memory.hpp"
 #include "mutirao/core/unique_fd.hpp"
 #include "mutirao/exec/error.hpp"
+#include "mutirao/exec/internal/block_cache.hpp"
 #include "mutirao/exec/internal/channel.hpp"
 #include "mutirao/exec/internal/core_words.hpp"
 #include "mutirao/exec/internal/task.hpp"
@@ -154,6 +156,11 @@ class WorkerProcess {
   /// 0 when the worker has not begun this task.
   pid_t process_running(const RemoteTask& task) const noexcept;
 
+  /// Whether drain() has received blocks that are now mapped.
+  bool received_blocks() noexcept { return std::exchange(received_blocks_, false); }
+  /// Lets go of its blocks that were not used since the last call; whether there are others.
+  bool age_blocks();
+
   /// Tells the worker to let go of memory that nobody refers to here any more.
   void drop_released_memory();
   void ask_to_stop() noexcept;
@@ -212,6 +219,11 @@ class WorkerProcess {
 
   std::unordered_map<const core::SharedMemory*, Sent> sent_;
   std::uint64_t last_memory_number_ = 0;
+
+  MappedBlocks blocks_;
+  bool received_blocks_ = false;
+  // What a task was given that was taken out of the ring while it ran: its process may still read.
+  std::vector<std::shared_ptr<core::SharedMemory>> kept_memory_;
 };
 
 }  // namespace mutirao::exec::internal
