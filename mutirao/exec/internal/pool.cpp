@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include <unistd.h>
@@ -350,12 +351,16 @@ void Pool::look_for_a_while(Lock& lock, const RemoteTask& task) {
   const std::uint64_t done = state_word(task.sequence, SlotState::kDone);
   lock.unlock();
   const auto until = std::chrono::steady_clock::now() + kLookFor;
-  do {
-    for (int i = 0; i < 32 && state.load(std::memory_order_acquire) != done; ++i)
+  bool found = false;
+  for (;;) {
+    for (int i = 0; i < 32 && !found; ++i) {
       core::spin_pause();
-  } while (state.load(std::memory_order_acquire) != done &&
-           std::chrono::steady_clock::now() < until);
-  const bool found = state.load(std::memory_order_acquire) == done;
+      found = state.load(std::memory_order_acquire) == done;
+    }
+    if (found || std::chrono::steady_clock::now() >= until) break;
+    // The worker may be waiting for this very core.
+    std::this_thread::yield();
+  }
   lock.lock();
   found ? patience_.hit() : patience_.miss();
 }

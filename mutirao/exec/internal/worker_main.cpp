@@ -156,6 +156,8 @@ class Worker final : public RemoteCall, private TaskContext {
           core::spin_pause();
         }
         if (core_words().task_waits()) drop_core();
+        // Whoever has the next task may be waiting for this very core.
+        std::this_thread::yield();
       }
       patience_.miss();
     }
