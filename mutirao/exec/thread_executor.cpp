@@ -43,10 +43,17 @@ constexpr std::size_t kMostThreads = 4096;
 // Threads that stand in for blocked tasks.
 constexpr std::size_t kMostSubstitutes = 256;
 constexpr auto kLookFor = std::chrono::microseconds(30);
+constexpr auto kNap = std::chrono::microseconds(50);
 
-/// The queue and its threads. A thread without work looks for a moment, then sleeps on `epoch_`;
-/// who pushes wakes one if `sleepers_` says that any sleeps. Both sides use a read-modify-write of
-/// `sleepers_`, so one of them sees the other.
+// Note [Who is woken]
+// A thread without work looks for a moment, then enlists as a sleeper in `beds_`, looks once more
+// and sleeps there until it gets a call. Who pushes a task turns one sleeper into one call, so a
+// thread on its way is not called twice, and what comes before it is up costs no system call. Both
+// sides read and write `beds_` in one operation, so one of them sees the other. A thread that was
+// called for nothing, because others were faster, naps for a moment before it enlists again: a
+// stream of short tasks that one thread keeps up with would otherwise call the others all the time.
+
+/// The queue and its threads.
 class ThreadPool final : public Backend {
   /// What one thread has done; written by it alone.
   struct alignas(64) Count {
@@ -79,7 +86,7 @@ class ThreadPool final : public Backend {
     const bool ranked = task->has_options() && accept_options(task);
     submitted_.fetch_add(1, std::memory_order_relaxed);
     if (!ranked) queue_.push(task);
-    wake(1);
+    call_one();
   }
 
   bool cancel_queued(Task& task) override {
@@ -100,7 +107,12 @@ class ThreadPool final : public Backend {
       static thread_local internal::Patience patience;
       if (patience.worth_a_look()) {
         const auto until = std::chrono::steady_clock::now() + kLookFor;
-        while (!task.done() && std::chrono::steady_clock::now() < until) core::spin_pause();
+        for (;;) {
+          for (int i = 0; i < 32 && !task.done(); ++i) core::spin_pause();
+          if (task.done() || std::chrono::steady_clock::now() >= until) break;
+          // A thread that has work may be waiting for this very core.
+          std::this_thread::yield();
+        }
         task.done() ? patience.hit() : patience.miss();
       }
       return task.sleep_until(deadline);
@@ -148,7 +160,7 @@ class ThreadPool final : public Backend {
     if (how != Shutdown::kWait) cancels_.store(true, std::memory_order_release);
     closed_.store(true, std::memory_order_seq_cst);
     if (how == Shutdown::kKill) stop_sources().request_all();
-    wake(INT_MAX);
+    call_everybody();
     {
       const std::lock_guard lock(mutex_);
       unparked_.notify_all();
@@ -235,10 +247,52 @@ class ThreadPool final : public Backend {
            pop_ranked(patient_, patient_count_, task);
   }
 
-  void wake(int count) {
-    if (sleepers_.fetch_add(0, std::memory_order_seq_cst) == 0) return;
-    epoch_.fetch_add(1, std::memory_order_seq_cst);
-    core::futex_wake(epoch_, count, core::FutexScope::kProcess);
+  // See Note [Who is woken]. Enlisted threads = sleepers + calls.
+  static constexpr std::uint32_t kSleeper = 1;
+  static constexpr std::uint32_t kCall = 1U << 16;
+  static std::uint32_t sleepers_of(std::uint32_t beds) noexcept { return beds % kCall; }
+
+  void call_one() noexcept {
+    std::uint32_t beds = beds_.fetch_add(0, std::memory_order_seq_cst);
+    do {
+      if (sleepers_of(beds) == 0) return;
+    } while (!beds_.compare_exchange_weak(beds, beds - kSleeper + kCall));
+    core::futex_wake(beds_, 1, core::FutexScope::kProcess);
+  }
+
+  void call_everybody() noexcept {
+    std::uint32_t beds = beds_.load();
+    while (!beds_.compare_exchange_weak(beds, beds + sleepers_of(beds) * (kCall - kSleeper))) {
+    }
+    core::futex_wake(beds_, INT_MAX, core::FutexScope::kProcess);
+    closings_.fetch_add(1, std::memory_order_seq_cst);
+    core::futex_wake(closings_, INT_MAX, core::FutexScope::kProcess);
+  }
+
+  /// Of a thread that is enlisted and need not sleep.
+  void get_up() noexcept {
+    std::uint32_t beds = beds_.load();
+    while (!beds_.compare_exchange_weak(beds, beds - (sleepers_of(beds) != 0 ? kSleeper : kCall))) {
+    }
+  }
+
+  void sleep_until_called() noexcept {
+    std::uint32_t beds = beds_.load();
+    for (;;) {
+      if (beds < kCall) {
+        core::futex_wait(beds_, beds, core::FutexScope::kProcess);
+        beds = beds_.load();
+      } else if (beds_.compare_exchange_weak(beds, beds - kCall)) {
+        return;
+      }
+    }
+  }
+
+  void nap() noexcept {
+    const std::uint32_t closings = closings_.load(std::memory_order_seq_cst);
+    if (closed_.load(std::memory_order_seq_cst)) return;
+    core::futex_wait(closings_, closings, core::FutexScope::kProcess,
+                     std::chrono::steady_clock::now() + kNap);
   }
 
   void cancel_unbegun(Task& task) {
@@ -257,6 +311,7 @@ class ThreadPool final : public Backend {
     current_pool = this;
     current_count = count;
     if (initializer_) initialize();
+    const pid_t process = ::getpid();
     TaskRef task;
     while (next(task)) {
       if (cancels_.load(std::memory_order_acquire)) {
@@ -264,7 +319,7 @@ class ThreadPool final : public Backend {
       } else if (broken_.load(std::memory_order_acquire)) {
         if (task->claim()) fail_unbegun(*task);
       } else if (task->claim()) {
-        task->set_worker_pid(::getpid());
+        task->set_worker_pid(process);
         run_claimed(*task);
       }
       task = {};
@@ -328,18 +383,21 @@ class ThreadPool final : public Backend {
           core::spin_pause();
         }
         if (std::chrono::steady_clock::now() > until) break;
+        std::this_thread::yield();
       }
       patience.miss();
     }
     for (;;) {
-      const std::uint32_t epoch = epoch_.load(std::memory_order_seq_cst);
-      sleepers_.fetch_add(1, std::memory_order_seq_cst);
+      beds_.fetch_add(kSleeper, std::memory_order_seq_cst);
       const bool found = pop(task);
       const bool closed = closed_.load(std::memory_order_seq_cst);
-      if (!found && !closed) core::futex_wait(epoch_, epoch, core::FutexScope::kProcess);
-      sleepers_.fetch_sub(1, std::memory_order_seq_cst);
-      if (found) return true;
-      if (closed) return pop(task);
+      if (found || closed) {
+        get_up();
+        return found || pop(task);
+      }
+      sleep_until_called();
+      if (pop(task)) return true;
+      nap();
       if (pop(task)) return true;
     }
   }
@@ -361,10 +419,10 @@ class ThreadPool final : public Backend {
   std::atomic<bool> broken_{false};       // the initializer threw
   tbb::concurrent_queue<TaskRef> queue_;  // the tasks of priority 0
   std::atomic<bool> closed_{false};
-  std::atomic<bool> cancels_{false};  // what is queued is not run any more
-  std::atomic<std::uint32_t> epoch_{0};
-  std::atomic<std::uint32_t> sleepers_{0};
-  std::atomic<std::size_t> surplus_{0};  // threads that should step back; changed under mutex_
+  std::atomic<bool> cancels_{false};    // what is queued is not run any more
+  std::atomic<std::uint32_t> beds_{0};  // kSleeper * threads that sleep + kCall * calls to get up
+  std::atomic<std::uint32_t> closings_{0};  // naps end when it moves
+  std::atomic<std::size_t> surplus_{0};     // threads that should step back; changed under mutex_
 
   std::mutex ranked_mutex_;
   internal::PendingTasks urgent_;  // guarded by ranked_mutex_, as is patient_
