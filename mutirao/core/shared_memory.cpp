@@ -49,7 +49,8 @@ UniqueFd create_memory_file(std::size_t bytes, const char* name) {
                       ? "raise the limit on open files (ulimit -n)"
                       : "allow this process memfd_create (a seccomp filter may refuse it)");
   if (::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0)
-    throw IoError(fmt::format("cannot size shared memory to {} bytes", bytes), errno);
+    throw IoError(fmt::format("cannot size shared memory to {} bytes", bytes), errno,
+                  "ask for less, or raise the limit on the size of files (ulimit -f)");
   // A receiver's ftruncate would be a SIGBUS for everybody else.
   if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
     throw IoError("cannot seal shared memory", errno);

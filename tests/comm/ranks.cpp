@@ -15,6 +15,7 @@ namespace {
 
 long world_number = 0;
 int word_fd = -1;
+int release_fd = -1;
 
 std::string said_by(const Ranks::Body& body, int rank) {
   try {
@@ -46,15 +47,19 @@ void tell() {
   if (::write(word_fd, &byte, 1) != 1) std::abort();
 }
 
-Ranks::Ranks(int count, const Body& body) : start_(std::chrono::steady_clock::now()) {
+Ranks::Ranks(int count, const Body& body) {
   next_test_world();
   for (int rank = 0; rank < count; ++rank) {
     int words[2];
+    int releases[2];
     int results[2];
-    if (::pipe2(words, O_CLOEXEC) != 0 || ::pipe2(results, O_CLOEXEC) != 0) std::abort();
+    for (int* const pipe : {words, releases, results}) {
+      if (::pipe2(pipe, O_CLOEXEC) != 0) std::abort();
+    }
     const pid_t process = ::fork();
     if (process == 0) {
       word_fd = words[1];
+      release_fd = releases[0];
       const std::string said = said_by(body, rank);
       std::size_t written = 0;
       while (written < said.size()) {
@@ -64,10 +69,10 @@ Ranks::Ranks(int count, const Body& body) : start_(std::chrono::steady_clock::no
       }
       ::_exit(0);
     }
-    ::close(words[1]);
-    ::close(results[1]);
+    for (const int end : {words[1], releases[0], results[1]}) ::close(end);
     processes_.push_back(process);
     words_.push_back(words[0]);
+    releases_.push_back(releases[1]);
     results_.push_back(results[0]);
   }
 }
@@ -81,10 +86,20 @@ bool Ranks::wait_for_word(int rank) {
   return ::read(words_[static_cast<std::size_t>(rank)], &byte, 1) == 1;
 }
 
+void Ranks::release(int rank) {
+  const char byte = 1;
+  if (::write(releases_[static_cast<std::size_t>(rank)], &byte, 1) != 1) std::abort();
+}
+
+void wait_for_release() {
+  char byte;
+  if (::read(release_fd, &byte, 1) != 1) std::abort();
+}
+
 std::vector<Outcome> Ranks::join(std::chrono::seconds at_most) {
   using Milliseconds = std::chrono::milliseconds;
   const auto now = [] { return std::chrono::steady_clock::now(); };
-  const auto deadline = start_ + at_most;
+  const auto deadline = now() + at_most;
   std::vector<Outcome> outcomes(processes_.size());
   std::vector<pollfd> open;
   for (const int fd : results_) open.push_back({fd, POLLIN, 0});
@@ -99,7 +114,6 @@ std::vector<Outcome> Ranks::join(std::chrono::seconds at_most) {
       const ssize_t got = ::read(open[i].fd, bytes, sizeof bytes);
       if (got > 0) {
         outcomes[i].said.append(bytes, static_cast<std::size_t>(got));
-        outcomes[i].after = std::chrono::duration_cast<Milliseconds>(now() - start_);
       } else {
         open[i].fd = -1;
         ++ended;
@@ -110,8 +124,7 @@ std::vector<Outcome> Ranks::join(std::chrono::seconds at_most) {
     outcomes[i].timed_out = open[i].fd >= 0;
     if (outcomes[i].timed_out) ::kill(processes_[i], SIGKILL);
     ::waitpid(processes_[i], &outcomes[i].status, 0);
-    ::close(words_[i]);
-    ::close(results_[i]);
+    for (const int end : {words_[i], releases_[i], results_[i]}) ::close(end);
   }
   processes_.clear();
   return outcomes;

@@ -14,9 +14,8 @@
 namespace mutirao::comm {
 
 struct Outcome {
-  int status = 0;                     ///< as waitpid tells
-  std::string said;                   ///< what the body returned, or "error: " and what it threw
-  std::chrono::milliseconds after{};  ///< from the start, when it had said it
+  int status = 0;    ///< as waitpid tells
+  std::string said;  ///< what the body returned, or "error: " and what it threw
   bool timed_out = false;
 };
 
@@ -37,18 +36,22 @@ class Ranks {
   pid_t process(int rank) const { return processes_[static_cast<std::size_t>(rank)]; }
   /// Blocks until the rank has called tell(); false when it ended without.
   bool wait_for_word(int rank);
-  /// Waits until all have ended; those that have not by then are killed.
+  /// Lets wait_for_release() of the rank return.
+  void release(int rank);
+  /// Waits until all have ended; those that have not after this time are killed.
   std::vector<Outcome> join(std::chrono::seconds at_most = std::chrono::seconds(100));
 
  private:
-  std::chrono::steady_clock::time_point start_;
   std::vector<pid_t> processes_;
-  std::vector<int> words_;    // read ends: what the body says while it runs
-  std::vector<int> results_;  // read ends: what it returns
+  std::vector<int> words_;     // read ends: what the body says while it runs
+  std::vector<int> releases_;  // write ends
+  std::vector<int> results_;   // read ends: what it returns
 };
 
 /// In a rank: lets wait_for_word() of the test return.
 void tell();
+/// In a rank: blocks until the test has called release().
+void wait_for_release();
 
 /// Runs the body on all ranks of a world of its own; the first thing said that is not "ok".
 std::string run_ranks(int count, const std::function<void(Communicator&)>& body,
