@@ -41,7 +41,7 @@ class SharedArray {
   SharedArray() = default;
   /// `size` zeroed elements, writable until frozen.
   explicit SharedArray(std::size_t size)
-      : memory_(SharedMemory::create(size * sizeof(T))), size_(size) {}
+      : memory_(SharedMemory::allocate(size * sizeof(T))), size_(size) {}
   /// A frozen copy of `values`.
   static SharedArray copy_of(std::span<const T> values) {
     SharedArray array(values.size());

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <cereal/types/vector.hpp>
 
 #include "leak_audit.hpp"
 #include "mutirao/core/shared_array.hpp"
@@ -108,6 +111,26 @@ TEST(SizeTest, AResultMayBeLargerThan4GiB) {
   const std::vector<char> values = pool.submit(make, kBeyond32Bits).get();
   ASSERT_EQ(values.size(), kBeyond32Bits);
   EXPECT_EQ(values.back(), 'z');
+}
+
+/// Each small array would have been a descriptor here and one in the worker.
+TEST(SizeTest, ThousandsOfSmallArraysNeedAHandfulOfDescriptors) {
+  ProcessExecutor pool({.workers = 1});
+  std::vector<core::SharedArray<int>> arrays;
+  for (int i = 0; i < 3000; ++i) arrays.push_back(core::SharedArray<int>::copy_of(std::vector{i}));
+  const auto doubled = [](const std::vector<core::SharedArray<int>>& all) {
+    std::vector<core::SharedArray<int>> results;
+    for (const auto& each : all)
+      results.push_back(core::SharedArray<int>::copy_of(std::vector{2 * each[0]}));
+    const auto open = std::distance(std::filesystem::directory_iterator("/proc/self/fd"),
+                                    std::filesystem::directory_iterator());
+    results.push_back(core::SharedArray<int>::copy_of(std::vector{static_cast<int>(open)}));
+    return results;
+  };
+  const std::vector<core::SharedArray<int>> results = pool.submit(doubled, arrays).get();
+  ASSERT_EQ(results.size(), 3001U);
+  for (int i = 0; i < 3000; ++i) ASSERT_EQ(results[static_cast<std::size_t>(i)][0], 2 * i);
+  EXPECT_LT(results.back()[0], 40);
 }
 
 }  // namespace

@@ -108,6 +108,7 @@ struct ChannelHeader {
   alignas(64) std::atomic<std::uint32_t> asleep;
   std::atomic<std::uint32_t> ready;         // the worker's process, once it has reached its loop
   std::atomic<std::uint64_t> shared_bytes;  // of shared memory that the worker made and still has
+  std::atomic<std::uint32_t> socket_full;   // the worker waits until the program has read its mail
   // The worker sets one when it takes the block, the program clears it when nobody reads it.
   std::atomic<std::uint32_t> block_taken[kBlocks];
   CrashReport crash;

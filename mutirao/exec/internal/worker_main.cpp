@@ -380,8 +380,11 @@ class Worker final : public RemoteCall, private TaskContext {
   }
 
   void send_memory(const core::SharedMemory& memory) {
-    // A full socket empties only when the program looks, which it may not yet have a reason to.
-    while (!mail_.send(memory, number_)) bell_.ring();
+    // A full socket empties only when the program reads it, for which it has no reason yet.
+    while (!mail_.send(memory, number_)) {
+      channel_.header().socket_full.store(1, std::memory_order_seq_cst);
+      bell_.ring();
+    }
   }
 
   Channel channel_;

@@ -296,6 +296,10 @@ bool WorkerProcess::something_done() const noexcept {
 }
 
 std::size_t WorkerProcess::drain(std::vector<Failed>& failed) {
+  if (channel_->header().socket_full.load(std::memory_order_acquire) != 0) {
+    channel_->header().socket_full.store(0, std::memory_order_seq_cst);
+    while (std::optional<Received> each = read_mail()) inbox_.push_back(std::move(*each));
+  }
   std::size_t finished = 0;
   const std::uint64_t before = head_;
   bool files = false;
@@ -381,24 +385,44 @@ bool WorkerProcess::collect(const Slot& slot, RemoteTask& task) {
   return slot.failed != 0;
 }
 
+std::optional<WorkerProcess::Received> WorkerProcess::read_mail() {
+  Received each;
+  try {
+    auto received = socket_.receive(std::as_writable_bytes(std::span(&each.mail, 1)),
+                                    core::LocalSocket::Wait::kNo);
+    if (!received || received->bytes == 0) return std::nullopt;
+    if (received->bytes != sizeof each.mail || received->fds.size() != 1)
+      throw core::InternalError("memory of a task's result did not arrive");
+    if (each.mail.block) {
+      received_blocks_ = true;
+      each.memory = blocks_.receive(channel_, each.mail, std::move(received->fds[0]));
+    } else {
+      each.memory = core::SharedMemory::open(std::move(received->fds[0]), each.mail.offset,
+                                             each.mail.bytes, each.mail.frozen != 0);
+    }
+  } catch (...) {
+    // Too many open files, for example: the message itself has been read all the same.
+    if (each.mail.bytes == 0) return std::nullopt;
+    MappedBlocks::release(*channel_, each.mail.block);
+    each.error = std::current_exception();
+  }
+  return each;
+}
+
 std::shared_ptr<core::SharedMemory> WorkerProcess::receive_memory(std::uint64_t task) {
   for (;;) {
-    Mail mail{};
-    auto received =
-        socket_.receive(std::as_writable_bytes(std::span(&mail, 1)), core::LocalSocket::Wait::kNo);
-    if (!received || received->bytes != sizeof mail || received->fds.size() != 1)
-      throw core::InternalError("memory of a task's result did not arrive");
+    std::optional<Received> each;
+    if (inbox_.empty()) {
+      each = read_mail();
+    } else {
+      each = std::move(inbox_.front());
+      inbox_.pop_front();
+    }
+    if (!each) throw core::InternalError("memory of a task's result did not arrive");
     // What an earlier, failed attempt to reply had already sent is passed over.
-    if (mail.number != task) {
-      MappedBlocks::release(*channel_, mail.block);
-      continue;
-    }
-    if (mail.block) {
-      received_blocks_ = true;
-      return blocks_.receive(channel_, mail, std::move(received->fds[0]));
-    }
-    return core::SharedMemory::open(std::move(received->fds[0]), mail.offset, mail.bytes,
-                                    mail.frozen != 0);
+    if (each->mail.number != task) continue;
+    if (each->error) std::rethrow_exception(each->error);
+    return std::move(each->memory);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <deque>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -192,6 +193,13 @@ class WorkerProcess {
   std::uint64_t memory_in_use() const noexcept;
   bool collect(const Slot& slot, RemoteTask& task);
   std::shared_ptr<core::SharedMemory> receive_memory(std::uint64_t task);
+  /// One message of the worker, with the memory it carries.
+  struct Received {
+    Mail mail{};
+    std::shared_ptr<core::SharedMemory> memory;
+    std::exception_ptr error;  // why there is none
+  };
+  std::optional<Received> read_mail();
 
   const std::uint32_t index_;
   const std::uint64_t token_;
@@ -220,6 +228,7 @@ class WorkerProcess {
   std::unordered_map<const core::SharedMemory*, Sent> sent_;
   std::uint64_t last_memory_number_ = 0;
 
+  std::deque<Received> inbox_;  // read before it was asked for, because the socket was full
   MappedBlocks blocks_;
   bool received_blocks_ = false;
   // What a task was given that was taken out of the ring while it ran: its process may still read.
