@@ -49,6 +49,9 @@ struct FitContext {
   std::size_t max_cores = 0;
   /// Called now and then, from any thread but never from two at once, with units (trees) done.
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;
+  /// Called from the thread that fits with what the user should know of the result, in a sentence:
+  /// that a solver has not converged.
+  std::function<void(const std::string& message)> warn;
   /// Looked at between units.
   std::stop_token stop;
 };

@@ -1,20 +1,14 @@
 #include "mutirao/models/linear_regression.hpp"
 
-#include <algorithm>
 #include <array>
-#include <cmath>
 
 #include "mutirao/core/error.hpp"
 #include "mutirao/models/internal/least_squares.hpp"
+#include "mutirao/models/internal/linear_values.hpp"
 #include "mutirao/models/internal/parameter_table.hpp"
 #include "mutirao/models/internal/sections.hpp"
 
 namespace mutirao::models {
-namespace {
-
-constexpr std::size_t kPredictedRows = 4096;  // a unit of work
-
-}  // namespace
 
 void LinearRegression::fit(const TrainingSet& training, const FitContext& context) {
   check(training);
@@ -42,19 +36,7 @@ std::unique_ptr<Estimator> LinearRegression::clone() const {
 void LinearRegression::predict_rows(data::MatrixView x,
                                     std::optional<std::span<const std::uint32_t>> rows,
                                     std::span<double> out, exec::CoreBudget& budget) const {
-  const std::size_t units = (out.size() + kPredictedRows - 1) / kPredictedRows;
-  budget.for_each(units, [&](std::size_t unit, std::size_t) {
-    const std::size_t first = unit * kPredictedRows;
-    const std::size_t last = std::min(out.size(), first + kPredictedRows);
-    std::fill(out.begin() + static_cast<std::ptrdiff_t>(first),
-              out.begin() + static_cast<std::ptrdiff_t>(last), intercept_);
-    for (std::size_t j = 0; j < coefficients_.size(); ++j) {
-      const std::span<const double> column = x.column(j);
-      const double coefficient = coefficients_[j];
-      for (std::size_t i = first; i < last; ++i)
-        out[i] += coefficient * column[rows ? (*rows)[i] : i];
-    }
-  });
+  internal::linear_values(x, rows, coefficients_, intercept_, out, budget);
 }
 
 void LinearRegression::save(SectionWriter& writer) const {

@@ -10,6 +10,8 @@
 #include "mutirao/core/suggestion.hpp"
 #include "mutirao/models/decision_tree.hpp"
 #include "mutirao/models/internal/dummy_parameters.hpp"
+#include "mutirao/models/internal/linear_parameters.hpp"
+#include "mutirao/models/internal/logistic_parameters.hpp"
 #include "mutirao/models/internal/parameter_table.hpp"
 #include "mutirao/models/linear_regression.hpp"
 #include "mutirao/models/random_forest.hpp"
@@ -43,6 +45,8 @@ EstimatorInfo entry(data::Task task, const char* class_name, const char* doc,
           .make = make<T, table>};
 }
 
+double gram_work(double n, double p) { return n * p * (p + 10.0) / 16.0; }
+double newton_work(double n, double p) { return 10.0 * gram_work(n, p); }
 double rows_only(double n, double /*p*/) { return n; }
 
 std::vector<EstimatorInfo> make_estimators() {
@@ -57,9 +61,21 @@ std::vector<EstimatorInfo> make_estimators() {
        .encoding = data::Encoding::kOneHot,
        .uses_ranks = false,
        .uses_threads = true,
-       .work = [](double n, double p) { return n * p * (p + 10.0) / 16.0; },
+       .work = gram_work,
        .parameters = internal::infos_of(internal::linear_regression_parameters()),
        .make = make<LinearRegression, internal::linear_regression_parameters>},
+      entry<Ridge, ridge_parameters>(kRegression, "Ridge",
+                                     "least squares with a penalty on squared coefficients",
+                                     Encoding::kStandardized, Threads::kMany, gram_work),
+      entry<Lasso, lasso_parameters>(kRegression, "Lasso",
+                                     "least squares with a penalty that makes coefficients 0",
+                                     Encoding::kStandardized, Threads::kMany, gram_work),
+      entry<ElasticNet, elastic_net_parameters>(kRegression, "ElasticNet",
+                                                "least squares with the penalties of both",
+                                                Encoding::kStandardized, Threads::kMany, gram_work),
+      entry<LogisticRegression, logistic_regression_parameters>(
+          kClassification, "LogisticRegression", "linear scores of classes, with a penalty",
+          Encoding::kStandardized, Threads::kMany, newton_work),
       {.name = "decision_tree",
        .class_name = "DecisionTreeRegressor",
        .task = data::Task::kRegression,

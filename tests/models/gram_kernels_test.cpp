@@ -55,7 +55,7 @@ TEST(GramKernels, AddTheProductsOfAllPairsOfColumns) {
   }
 }
 
-TEST(GramKernels, MultiplyColumnsWithTheResidual) {
+TEST(GramKernels, AddColumnsAndMultiplyThemWithTheSum) {
   core::RandomStream stream({2});
   for (int round = 0; round < 200; ++round) {
     const std::size_t cols = 1 + stream.below(12);
@@ -66,16 +66,16 @@ TEST(GramKernels, MultiplyColumnsWithTheResidual) {
     std::vector<double> first;
     for (const core::InstructionSet set : kSets) {
       if (!runs(set)) continue;
-      std::vector<double> residual = target;
+      std::vector<double> sum = target;
       std::vector<double> products(cols, 0.0);
-      gram_kernels(set).add_residual(block.data(), rows, cols, coefficients.data(), residual.data(),
-                                     products.data());
+      gram_kernels(set).add_columns(block.data(), rows, cols, coefficients.data(), sum.data());
+      gram_kernels(set).add_products(block.data(), rows, cols, sum.data(), products.data());
       for (std::size_t j = 0; j < cols; ++j) {
         double product = 0.0;
         for (std::size_t k = 0; k < rows; ++k) {
-          double left = target[k];
-          for (std::size_t i = 0; i < cols; ++i) left -= coefficients[i] * block[i * rows + k];
-          product += block[j * rows + k] * left;
+          double all = target[k];
+          for (std::size_t i = 0; i < cols; ++i) all += coefficients[i] * block[i * rows + k];
+          product += block[j * rows + k] * all;
         }
         EXPECT_NEAR(products[j], product, 1e-9);
       }

@@ -117,8 +117,12 @@ std::vector<double> ColumnBlocks::gram() const {
 
 std::vector<double> ColumnBlocks::residual_products(std::span<const double> coefficients) const {
   const std::size_t p = cols();
+  std::vector<double> negative(coefficients.size());
+  for (std::size_t j = 0; j < p; ++j) negative[j] = -coefficients[j];
   return add_up(p, [&](double* block, std::size_t rows, double* sum) {
-    kernels_.add_residual(block, rows, p, coefficients.data(), block + p * rows, sum);
+    double* residual = block + p * rows;
+    kernels_.add_columns(block, rows, p, negative.data(), residual);
+    kernels_.add_products(block, rows, p, residual, sum);
   });
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// The inner loops of linear regression, once per instruction set.
+// The inner loops of linear models, once per instruction set.
 //
 // A block is `cols` columns of `rows` numbers, one behind the other; rows is a multiple of
 // kGramLanes. Sums run over kGramLanes lanes (lane l adds rows l, l + 4, ...), which are added in
@@ -17,10 +17,12 @@ inline constexpr std::size_t kGramLanes = 4;
 struct GramKernels {
   /// gram[i * cols + j] += column i . column j, for i <= j.
   void (*add_gram)(const double* block, std::size_t rows, std::size_t cols, double* gram);
-  /// residual -= sum of coefficients[j] x column j, for j < cols; then
-  /// products[j] += column j . residual.
-  void (*add_residual)(const double* block, std::size_t rows, std::size_t cols,
-                       const double* coefficients, double* residual, double* products);
+  /// out += sum of coefficients[j] x column j, for j < cols.
+  void (*add_columns)(const double* block, std::size_t rows, std::size_t cols,
+                      const double* coefficients, double* out);
+  /// products[j] += column j . values, for j < cols.
+  void (*add_products)(const double* block, std::size_t rows, std::size_t cols,
+                       const double* values, double* products);
 };
 
 const GramKernels& gram_kernels(core::InstructionSet set);

@@ -1,6 +1,6 @@
 #pragma once
 
-// The inner loops of linear regression in portable vectors. Included by each file of kernels/
+// The inner loops of linear models in portable vectors. Included by each file of kernels/
 // inside a namespace of its own below namespace mutirao::models::internal, so that each is compiled
 // for its own instruction set.
 
@@ -53,13 +53,18 @@ void add_gram(const double* block, std::size_t rows, std::size_t cols, double* g
   for (; i < cols; ++i) add_row_of_products<1>(block, rows, cols, i, gram);
 }
 
-void add_residual(const double* block, std::size_t rows, std::size_t cols,
-                  const double* coefficients, double* residual, double* products) {
+void add_columns(const double* block, std::size_t rows, std::size_t cols,
+                 const double* coefficients, double* out) {
   for (std::size_t j = 0; j < cols; ++j) {
     const double* column = block + j * rows;
     const double coefficient = coefficients[j];
-    for (std::size_t k = 0; k < rows; ++k) residual[k] -= coefficient * column[k];
+    for (std::size_t k = 0; k < rows; ++k) out[k] += coefficient * column[k];
   }
-  for (std::size_t j = 0; j < cols; ++j)
-    add_products<1, 1>(block + j * rows, residual, rows, products + j, 1);
+}
+
+void add_products(const double* block, std::size_t rows, std::size_t cols, const double* values,
+                  double* products) {
+  std::size_t j = 0;
+  for (; j + 4 <= cols; j += 4) add_products<4, 1>(block + j * rows, values, rows, products + j, 1);
+  for (; j < cols; ++j) add_products<1, 1>(block + j * rows, values, rows, products + j, 1);
 }

@@ -8,10 +8,9 @@
 #include <utility>
 
 #include <Eigen/Cholesky>
-#include <Eigen/QR>
 #include <Eigen/SVD>
 
-#include "mutirao/core/error.hpp"
+#include "mutirao/models/internal/centred_products.hpp"
 #include "mutirao/models/internal/column_blocks.hpp"
 
 namespace mutirao::models::internal {
@@ -26,56 +25,6 @@ using Solver = LinearRegression::Solver;
 /// the next rung is taken.
 constexpr double kLeastForCholesky = 1e-10;
 constexpr double kLeastForCholeskyQr = 1e-14;
-/// A refinement step this small, relative to the solution, ends the refinement.
-constexpr double kConverged = 1e-10;
-constexpr int kMostSteps = 4;
-/// Rows that are brought into a Householder decomposition at a time, at least.
-constexpr std::size_t kQrRows = 512;
-
-Index index(std::size_t value) { return static_cast<Index>(value); }
-
-/// The centred problem: products of columns (of x, then the target) less their means.
-struct Centred {
-  MatrixXd products;         // (p + 1) x (p + 1)
-  std::vector<Shift> means;  // p + 1
-};
-
-Centred centre(ColumnBlocks& blocks, bool fit_intercept) {
-  const std::size_t p = blocks.cols();
-  const std::size_t q = p + 2;
-  Centred result;
-  for (int attempt = 0;; ++attempt) {
-    const std::vector<double> gram = blocks.gram();
-    const auto at = [&](std::size_t i, std::size_t j) {
-      return gram[std::min(i, j) * q + std::max(i, j)];
-    };
-    const double weight = at(p + 1, p + 1);
-    result.products.resize(index(p + 1), index(p + 1));
-    bool far_off = false;
-    for (std::size_t j = 0; j <= p; ++j) {
-      for (std::size_t i = 0; i <= j; ++i) {
-        const double off = fit_intercept ? at(i, p + 1) * at(j, p + 1) / weight : 0.0;
-        result.products(index(i), index(j)) = result.products(index(j), index(i)) = at(i, j) - off;
-      }
-      const double centred = result.products(index(j), index(j));
-      far_off |= centred < 1e-4 * at(j, j);
-    }
-    if (fit_intercept) {
-      for (std::size_t j = 0; j <= p; ++j) {
-        Shift& shift = blocks.shifts()[j];
-        shift.second += at(j, p + 1) / weight;
-        if (far_off && attempt == 0) {
-          const double sum = shift.first + shift.second;
-          shift = {.first = sum, .second = shift.second - (sum - shift.first)};
-        }
-      }
-    }
-    // The guess was far from the mean, and digits were lost: once more with the mean.
-    if (!far_off || !fit_intercept || attempt != 0) break;
-  }
-  result.means = blocks.shifts();
-  return result;
-}
 
 /// One column of each one-hot block that is left out: the commonest. Its centred columns sum to
 /// zero, so that the others say everything.
@@ -110,23 +59,6 @@ Dropped drop_levels(const TrainingSet& training, const Centred& centred,
     dropped.blocks.push_back(std::move(columns));
   }
   return dropped;
-}
-
-/// Applies steps until they are small; false when they do not become so.
-template <class Step>
-bool refine(VectorXd& solution, double target_norm, const Step& step) {
-  double before = std::numeric_limits<double>::infinity();
-  for (int i = 0; i < kMostSteps; ++i) {
-    const VectorXd correction = step(solution);
-    const double size = correction.norm();
-    if (!std::isfinite(size)) return false;
-    solution += correction;
-    const double norm = solution.norm();
-    if (size <= kConverged * norm || size <= 1e-14 * target_norm) return true;
-    if (size > 0.5 * before) return false;
-    before = size;
-  }
-  return false;
 }
 
 /// The products of the active columns with the residual of `scaled` coefficients, scaled.
@@ -200,46 +132,6 @@ std::optional<Solution> solve_by_gram(const ColumnBlocks& active, const MatrixXd
   return Solution{solution.cwiseProduct(inverse), Solver::kCholeskyQr};
 }
 
-/// The upper triangle of a QR decomposition, at most as many rows as columns.
-MatrixXd triangle_of(const MatrixXd& matrix) {
-  const Eigen::HouseholderQR<MatrixXd> qr(matrix);
-  const Index rows = std::min(matrix.rows(), matrix.cols());
-  MatrixXd triangle = qr.matrixQR().topRows(rows);
-  triangle.triangularView<Eigen::StrictlyLower>().setZero();
-  return triangle;
-}
-
-MatrixXd stacked(const MatrixXd& top, const MatrixXd& bottom) {
-  MatrixXd both(top.rows() + bottom.rows(), bottom.cols());
-  both << top, bottom;
-  return both;
-}
-
-/// R of the columns and the target, chunk by chunk (Demmel, Grigori, Hoemmen, Langou 2012).
-MatrixXd triangle_of(const ColumnBlocks& blocks) {
-  const std::size_t q = blocks.cols() + 1;
-  const std::size_t height = std::max(kQrRows, 4 * q);
-  std::vector<MatrixXd> triangles(blocks.chunks());
-  blocks.budget().for_each(
-      blocks.chunks(),
-      [&](std::size_t chunk, std::size_t) {
-        MatrixXd& triangle = triangles[chunk];
-        triangle.resize(0, index(q));
-        const std::size_t last = std::min(blocks.rows(), (chunk + 1) * blocks.chunk_rows());
-        for (std::size_t first = chunk * blocks.chunk_rows(); first < last; first += height) {
-          const std::size_t count = std::min(height, last - first);
-          MatrixXd block(index(count), index(q + 1));  // the roots of the weights come last
-          blocks.fill(first, count, count, block.data());
-          triangle = triangle_of(stacked(triangle, block.leftCols(index(q))));
-        }
-      },
-      blocks.max_cores());
-  MatrixXd all = std::move(triangles[0]);
-  for (std::size_t chunk = 1; chunk < triangles.size(); ++chunk)
-    all = triangle_of(stacked(all, triangles[chunk]));
-  return all;
-}
-
 struct Cut {
   VectorXd coefficients;
   std::size_t rank = 0;
@@ -270,11 +162,7 @@ LeastSquares solve_least_squares(const TrainingSet& training, bool fit_intercept
   ColumnBlocks blocks(training, all, budget, max_cores);
   if (fit_intercept) blocks.guess_shifts();
   const Centred centred = centre(blocks, fit_intercept);
-  if (!centred.products.allFinite()) {
-    check_finite(training, budget, max_cores);
-    throw core::InvalidInput("the numbers are too large for a linear model",
-                             "scale the columns: squares of their values must be finite");
-  }
+  if (!centred.products.allFinite()) throw_too_large(training, budget, max_cores);
 
   std::vector<bool> varies(p);
   for (std::size_t j = 0; j < p; ++j) varies[j] = centred.products(index(j), index(j)) > 0.0;
@@ -362,18 +250,9 @@ LeastSquares solve_least_squares(const TrainingSet& training, bool fit_intercept
       for (const std::size_t j : block) result.coefficients[j] -= mean;
     }
   }
-  if (fit_intercept) {
-    const auto mean = [&](std::size_t j) {
-      return static_cast<long double>(centred.means[j].first) + centred.means[j].second;
-    };
-    long double intercept = mean(p);
-    for (std::size_t j = 0; j < p; ++j) intercept -= result.coefficients[j] * mean(j);
-    result.intercept = static_cast<double>(intercept);
-  }
+  if (fit_intercept) result.intercept = intercept_of(centred, result.coefficients);
   for (const double coefficient : result.coefficients) {
-    if (!std::isfinite(coefficient))
-      throw core::InvalidInput("the numbers are too large for a linear model",
-                               "scale the columns: squares of their values must be finite");
+    if (!std::isfinite(coefficient)) throw_too_large(training, budget, max_cores);
   }
   return result;
 }

@@ -10,6 +10,7 @@ namespace avx2 {
 }  // namespace
 
 extern const GramKernels kGramKernelsAvx2 = {.add_gram = avx2::add_gram,
-                                             .add_residual = avx2::add_residual};
+                                             .add_columns = avx2::add_columns,
+                                             .add_products = avx2::add_products};
 
 }  // namespace mutirao::models::internal

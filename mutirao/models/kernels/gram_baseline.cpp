@@ -10,6 +10,7 @@ namespace baseline {
 }  // namespace
 
 extern const GramKernels kGramKernelsBaseline = {.add_gram = baseline::add_gram,
-                                                 .add_residual = baseline::add_residual};
+                                                 .add_columns = baseline::add_columns,
+                                                 .add_products = baseline::add_products};
 
 }  // namespace mutirao::models::internal
