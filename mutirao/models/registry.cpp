@@ -12,6 +12,7 @@
 #include "mutirao/models/internal/dummy_parameters.hpp"
 #include "mutirao/models/internal/linear_parameters.hpp"
 #include "mutirao/models/internal/logistic_parameters.hpp"
+#include "mutirao/models/internal/neighbours_parameters.hpp"
 #include "mutirao/models/internal/parameter_table.hpp"
 #include "mutirao/models/linear_regression.hpp"
 #include "mutirao/models/random_forest.hpp"
@@ -47,6 +48,7 @@ EstimatorInfo entry(data::Task task, const char* class_name, const char* doc,
 
 double gram_work(double n, double p) { return n * p * (p + 10.0) / 16.0; }
 double newton_work(double n, double p) { return 10.0 * gram_work(n, p); }
+double distance_work(double n, double p) { return n * n * p / 64.0; }
 double rows_only(double n, double /*p*/) { return n; }
 
 std::vector<EstimatorInfo> make_estimators() {
@@ -96,6 +98,12 @@ std::vector<EstimatorInfo> make_estimators() {
        .work = [](double n, double p) { return 60.0 * tree_work(n, p); },
        .parameters = internal::infos_of(internal::random_forest_parameters()),
        .make = make<RandomForestRegressor, internal::random_forest_parameters>},
+      entry<KNeighborsRegressor, k_neighbors_parameters>(
+          kRegression, "KNeighborsRegressor", "the mean of the nearest training rows",
+          Encoding::kStandardized, Threads::kMany, distance_work),
+      entry<KNeighborsClassifier, k_neighbors_parameters>(
+          kClassification, "KNeighborsClassifier", "the shares of classes in the nearest rows",
+          Encoding::kStandardized, Threads::kMany, distance_work),
       entry<DummyRegressor, dummy_regressor_parameters>(
           kRegression, "DummyRegressor", "the mean or the median of the target for every row",
           Encoding::kCodes, Threads::kOne, rows_only),
