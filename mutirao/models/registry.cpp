@@ -9,11 +9,13 @@
 #include "mutirao/core/error.hpp"
 #include "mutirao/core/suggestion.hpp"
 #include "mutirao/models/decision_tree.hpp"
+#include "mutirao/models/internal/boosting_parameters.hpp"
 #include "mutirao/models/internal/dummy_parameters.hpp"
 #include "mutirao/models/internal/linear_parameters.hpp"
 #include "mutirao/models/internal/logistic_parameters.hpp"
 #include "mutirao/models/internal/neighbours_parameters.hpp"
 #include "mutirao/models/internal/parameter_table.hpp"
+#include "mutirao/models/internal/xgboost.hpp"
 #include "mutirao/models/linear_regression.hpp"
 #include "mutirao/models/random_forest.hpp"
 
@@ -49,6 +51,7 @@ EstimatorInfo entry(data::Task task, const char* class_name, const char* doc,
 double gram_work(double n, double p) { return n * p * (p + 10.0) / 16.0; }
 double newton_work(double n, double p) { return 10.0 * gram_work(n, p); }
 double distance_work(double n, double p) { return n * n * p / 64.0; }
+double boosting_work(double n, double p) { return 10.0 * n * p; }
 double rows_only(double n, double /*p*/) { return n; }
 
 std::vector<EstimatorInfo> make_estimators() {
@@ -104,6 +107,14 @@ std::vector<EstimatorInfo> make_estimators() {
       entry<KNeighborsClassifier, k_neighbors_parameters>(
           kClassification, "KNeighborsClassifier", "the shares of classes in the nearest rows",
           Encoding::kStandardized, Threads::kMany, distance_work),
+      entry<GradientBoostingRegressor, gradient_boosting_parameters>(
+          kRegression, "GradientBoostingRegressor",
+          "trees of XGBoost, each mending those before it", Encoding::kCodes, Threads::kOne,
+          boosting_work),
+      entry<GradientBoostingClassifier, gradient_boosting_parameters>(
+          kClassification, "GradientBoostingClassifier",
+          "trees of XGBoost, each mending those before it", Encoding::kCodes, Threads::kOne,
+          boosting_work),
       entry<DummyRegressor, dummy_regressor_parameters>(
           kRegression, "DummyRegressor", "the mean or the median of the target for every row",
           Encoding::kCodes, Threads::kOne, rows_only),
@@ -116,7 +127,15 @@ std::vector<EstimatorInfo> make_estimators() {
 }  // namespace
 
 const std::vector<EstimatorInfo>& estimators() {
-  static const std::vector<EstimatorInfo> all = make_estimators();
+  static const std::vector<EstimatorInfo> all = [] {
+    std::vector<EstimatorInfo> made = make_estimators();
+    if (!internal::built_with_xgboost()) {
+      std::erase_if(made, [](const EstimatorInfo& info) {
+        return info.name == GradientBoostingRegressor::kName;
+      });
+    }
+    return made;
+  }();
   return all;
 }
 
