@@ -1,4 +1,5 @@
-// Fits and predictions of the estimators, each with its r2 on rows that no fit has seen.
+// Fits and predictions of the estimators, each with its r2 (classifiers: accuracy) on
+// rows that no fit has seen.
 //
 //   models_bench --benchmark_filter=fit/random_forest
 //   models_bench --write_tables=DIR    writes the tables for a peer, and ends
@@ -31,33 +32,54 @@ const bench::Tables& tables_of(std::size_t rows, std::size_t cols) {
                              : made.emplace(key, bench::tables(rows, cols)).first->second;
 }
 
-void fit(benchmark::State& state, const std::string& model, std::size_t rows, std::size_t cols) {
-  const bench::Tables& both = tables_of(rows, cols);
-  std::unique_ptr<models::Estimator> estimator;
-  for (auto _ : state) {
-    estimator = models::make_estimator(model);
-    estimator->fit(both.train.x, both.train.y);
-  }
-  state.counters["r2"] = models::r2_score(both.held_out.y, estimator->predict(both.held_out.x));
+/// The target, or for classifiers three classes of it.
+std::vector<double> target_of(const bench::Table& table, data::Task task) {
+  std::vector<double> y = table.y;
+  if (task == data::Task::kRegression) return y;
+  for (double& value : y) value = (value > 15.0 ? 1.0 : 0.0) + (value > 40.0 ? 1.0 : 0.0);
+  return y;
 }
 
-void predict(benchmark::State& state, const std::string& model, std::size_t rows,
+/// r2, or for classifiers the share of right predictions.
+double score(const std::vector<double>& truth, const std::vector<double>& seen, data::Task task) {
+  if (task == data::Task::kRegression) return models::r2_score(truth, seen);
+  double right = 0.0;
+  for (std::size_t i = 0; i < truth.size(); ++i) right += truth[i] == seen[i] ? 1.0 : 0.0;
+  return right / static_cast<double>(truth.size());
+}
+
+void fit(benchmark::State& state, const std::string& model, data::Task task, std::size_t rows,
+         std::size_t cols) {
+  const bench::Tables& both = tables_of(rows, cols);
+  const std::vector<double> y = target_of(both.train, task);
+  std::unique_ptr<models::Estimator> estimator;
+  for (auto _ : state) {
+    estimator = models::make_estimator(model, {}, task);
+    estimator->fit(both.train.x, y);
+  }
+  state.counters["r2"] =
+      score(target_of(both.held_out, task), estimator->predict(both.held_out.x), task);
+}
+
+void predict(benchmark::State& state, const std::string& model, data::Task task, std::size_t rows,
              std::size_t cols) {
   const bench::Tables& both = tables_of(rows, cols);
-  const auto estimator = models::make_estimator(model);
-  estimator->fit(both.train.x, both.train.y);
+  const auto estimator = models::make_estimator(model, {}, task);
+  estimator->fit(both.train.x, target_of(both.train, task));
   std::vector<double> predictions;
   for (auto _ : state) predictions = estimator->predict(both.held_out.x);
-  state.counters["r2"] = models::r2_score(both.held_out.y, predictions);
+  state.counters["r2"] = score(target_of(both.held_out, task), predictions, task);
 }
 
 void add_benchmarks() {
   for (const auto& [rows, cols] : kSizes) {
-    for (const char* model : {"linear_regression", "decision_tree", "random_forest"}) {
+    for (const models::EstimatorInfo& info : models::estimators()) {
       for (const bool fits : {true, false}) {
         const std::string name =
-            fmt::format("{}/{}/{}x{}", fits ? "fit" : "predict", model, rows, cols);
-        benchmark::RegisterBenchmark(name.c_str(), fits ? fit : predict, model, rows, cols)
+            fmt::format("{}/{}{}/{}x{}", fits ? "fit" : "predict", info.name,
+                        info.task == data::Task::kRegression ? "" : "_classes", rows, cols);
+        benchmark::RegisterBenchmark(name.c_str(), fits ? fit : predict, info.name, info.task, rows,
+                                     cols)
             ->UseRealTime()
             ->Unit(benchmark::kMillisecond);
       }

@@ -4,7 +4,7 @@
     models.py TABLES CORES
 
 A line in: `fit/random_forest/20640x8 0.3`: what, and for how many seconds at least to repeat it.
-A line out: {"seconds": per run, "r2": on the held-out table}. The first line out says the versions.
+A line out: {"seconds": per run, "r2": on the held-out table, for classes the accuracy}. The first line out says the versions.
 """
 import json
 import pathlib
@@ -15,14 +15,24 @@ import numpy as np
 import scipy
 import sklearn
 import threadpoolctl
-from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
-from sklearn.linear_model import LinearRegression
-from sklearn.metrics import r2_score
+from sklearn.ensemble import (HistGradientBoostingClassifier, HistGradientBoostingRegressor,
+                              RandomForestRegressor)
+from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.tree import DecisionTreeRegressor
 
 FOLDER, CORES = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 MODELS = {
     "linear_regression": lambda: LinearRegression(n_jobs=CORES),
+    "ridge": lambda: Ridge(),
+    "lasso": lambda: Lasso(),
+    "elastic_net": lambda: ElasticNet(),
+    "logistic_regression_classes": lambda: LogisticRegression(n_jobs=CORES),
+    "k_neighbors": lambda: KNeighborsRegressor(n_jobs=CORES),
+    "k_neighbors_classes": lambda: KNeighborsClassifier(n_jobs=CORES),
+    "gradient_boosting": lambda: HistGradientBoostingRegressor(random_state=0),
+    "gradient_boosting_classes": lambda: HistGradientBoostingClassifier(random_state=0),
     "decision_tree": lambda: DecisionTreeRegressor(random_state=0),
     "random_forest": lambda: RandomForestRegressor(n_jobs=CORES, random_state=0),
     "hist_gradient_boosting": lambda: HistGradientBoostingRegressor(random_state=0),
@@ -60,6 +70,10 @@ for line in sys.stdin:
     if size not in tables:
         tables[size] = load(size, "train"), load(size, "test")
     (x, y), (x_test, y_test) = tables[size]
+    score = r2_score
+    if model.endswith("_classes"):
+        score = accuracy_score
+        y, y_test = (1 * (target > 15.0) + (target > 40.0) for target in (y, y_test))
     if action == "fit":
         taken, estimator = repeat(float(seconds), lambda: MODELS[model]().fit(x, y))
         fitted = {(model, size): estimator}
@@ -69,4 +83,4 @@ for line in sys.stdin:
             fitted = {(model, size): MODELS[model]().fit(x, y)}
         estimator = fitted[model, size]
         taken, predicted = repeat(float(seconds), lambda: estimator.predict(x_test))
-    print(json.dumps({"seconds": taken, "r2": r2_score(y_test, predicted)}), flush=True)
+    print(json.dumps({"seconds": taken, "r2": score(y_test, predicted)}), flush=True)
