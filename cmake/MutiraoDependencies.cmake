@@ -15,9 +15,13 @@ find_package(DuckDB)
 # Optional: with them mutirao::comm also reaches other machines, and GPUs.
 option(MUTIRAO_WITH_MPI "Use Open MPI where it is found" ON)
 option(MUTIRAO_WITH_NCCL "Use CUDA and NCCL where they are found" ON)
+set(MPI_CXX_FOUND FALSE)
 if(MUTIRAO_WITH_MPI)
   # The C interface, which is in the library of the C++ compiler wrapper too; the C++ bindings are not used.
   set(MPI_CXX_SKIP_MPICXX ON)
   find_package(MPI COMPONENTS CXX)
 endif()
 find_package(XGBoost)
+if(MUTIRAO_WITH_NCCL)
+  find_package(NCCL)
+endif()

@@ -60,6 +60,9 @@ struct CommunicatorOptions {
   Backend backend = Backend::kAutomatic;
   /// The number of this rank's GPU: buffers are on it, and NCCL reduces them.
   std::optional<int> device;
+  /// A cudaStream_t: collectives on Buffers wait for what was queued on it before the call, and
+  /// what is queued after Work::wait() waits for them. Null: the legacy default stream.
+  void* device_stream = nullptr;
   /// How long ranks wait for each other at the start.
   std::chrono::milliseconds rendezvous_timeout = std::chrono::seconds(60);
   /// How long a rank waits in a collective for one that is alive.

@@ -16,7 +16,9 @@ Mapping::Mapping(int fd, std::size_t bytes, Access access, std::size_t offset) {
   if (bytes == 0) return;
   const int protection = access == Access::kRead ? PROT_READ : PROT_READ | PROT_WRITE;
   void* address = ::mmap(nullptr, bytes, protection, MAP_SHARED, fd, static_cast<off_t>(offset));
-  if (address == MAP_FAILED) throw IoError(fmt::format("cannot map {} bytes", bytes), errno);
+  if (address == MAP_FAILED)
+    throw IoError(fmt::format("cannot map {} bytes", bytes), errno,
+                  "raise the limits on memory (ulimit -v, vm.max_map_count)");
   address_ = address;
   bytes_ = bytes;
 }

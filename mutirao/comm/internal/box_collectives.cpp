@@ -142,6 +142,7 @@ void BoxCollectives::complete(const Collective& collective) noexcept {
 
 BoxCollectives::Range BoxCollectives::slice(const CollectiveHeader& header,
                                             std::size_t owner) const noexcept {
+  if (header.on_device != 0) return {};
   switch (header.operation) {
     case Operation::kBarrier:
     case Operation::kAllocate:

@@ -44,7 +44,8 @@ struct CollectiveHeader {
   DataType type = DataType::kFloat32;
   Reduction reduction = Reduction::kSum;
   std::int32_t root = -1;
-  std::uint32_t buffer = 0;  ///< 0: staging
+  std::uint32_t buffer = 0;     ///< 0: staging
+  std::uint32_t on_device = 0;  ///< 1: only compared here, done elsewhere
 
   friend bool operator==(const CollectiveHeader&, const CollectiveHeader&) = default;
 };

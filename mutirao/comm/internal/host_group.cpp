@@ -2,20 +2,18 @@
 
 #include <algorithm>
 #include <exception>
+#include <functional>
 #include <thread>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "mutirao/comm/internal/host_wait.hpp"
+#include "mutirao/comm/internal/mpi_link.hpp"
 #include "mutirao/core/error.hpp"
 
 namespace mutirao::comm::internal {
 namespace {
-
-std::string seconds_text(std::chrono::milliseconds time) {
-  return fmt::format("{:g} s", static_cast<double>(time.count()) / 1000.0);
-}
 
 std::shared_ptr<const Segments> staging_of(const BoxMemory& memory) {
   auto segments = std::make_shared<Segments>();
@@ -102,27 +100,62 @@ class MessageWork : public Pending {
   std::optional<HostGroup::Clock::time_point> since_;
 };
 
-HostGroup::HostGroup(Box box, Options options)
+HostGroup::HostGroup(Box box, Options options, std::unique_ptr<Link> link)
     : options_(options),
+      link_(std::move(link)),
       box_(std::move(box)),
       memory_(box_.memory()),
       board_(memory_),
       crowded_(box_.members.size() > std::thread::hardware_concurrency()),
       piece_bytes_(memory_.shape().staging_bytes / (2 * kWindow)),
       staging_(internal::staging_of(memory_)),
-      ring_(memory_, {.index = box_.index, .members = box_.members, .world_size = options_.size}),
-      messages_(memory_, box_.index, box_.members),
-      monitor_(std::make_unique<Monitor>(memory_, box_.index, options_.silence_timeout)) {}
+      ring_(memory_, {.index = box_.index,
+                      .members = box_.members,
+                      .world_size = options_.size,
+                      .finished_elsewhere = link_ != nullptr}),
+      messages_(memory_, box_.index, box_.members) {
+  if (several_boxes())
+    link_messages_ = std::make_unique<LinkMessages>(*link_, memory_, options_.rank);
+  if (leads()) {
+    letters_ =
+        std::make_unique<Letters>(*link_, memory_, exchange_place().box, options_.silence_timeout);
+  }
+  monitor_ = std::make_unique<Monitor>(memory_, box_.index, options_.silence_timeout, [this] {
+    if (letters_) letters_->tick();
+    if (board_.failed()) act_on_failure();
+  });
+}
+
+void HostGroup::on_failure(std::function<void()> action) {
+  const std::lock_guard lock(failure_mutex_);
+  failure_action_ = std::move(action);
+}
+
+void HostGroup::act_on_failure() {
+  const std::lock_guard lock(failure_mutex_);
+  if (failure_action_) failure_action_();
+  failure_action_ = nullptr;
+}
 
 HostGroup::~HostGroup() {
+  if (leads()) finish_exchanges();
   memory_.rank(box_.index)
       .state.store(std::uncaught_exceptions() > 0 ? RankState::kLeftByException : RankState::kLeft,
                    std::memory_order_seq_cst);
   memory_.ring_all();
+  monitor_.reset();
+  try {
+    if (letters_) letters_->leave();
+  } catch (const core::Error&) {
+    // The link is gone, and with it those who might have read it.
+  }
+  if (several_boxes() && board_.failed()) abandon_mpi();
 }
 
 std::string HostGroup::description() const {
-  return fmt::format("{} rank{} on 1 box", options_.size, options_.size == 1 ? "" : "s");
+  const std::size_t boxes = several_boxes() ? link_->boxes().size() : 1;
+  return fmt::format("{} rank{} on {} box{}", options_.size, options_.size == 1 ? "" : "s", boxes,
+                     boxes == 1 ? "" : "es");
 }
 
 std::size_t HostGroup::index_of(int rank) const {
@@ -133,6 +166,7 @@ std::size_t HostGroup::index_of(int rank) const {
 // ---- Collectives.
 
 bool HostGroup::advance(Collective& collective) {
+  if (leads()) advance_exchanges();
   return ring_.advance(collective, BoxCollectives::Help::kEverything);
 }
 
@@ -140,6 +174,7 @@ void HostGroup::help_others() {
   // The oldest are the likeliest to have all ranks there; looking at all would make many
   // outstanding collectives slow.
   constexpr std::size_t kMost = 4;
+  if (leads()) advance_exchanges();
   while (!in_place_.empty() && ring_.is_done(*in_place_.front())) in_place_.pop_front();
   for (std::size_t i = 0; i < std::min(kMost, in_place_.size()); ++i)
     ring_.advance(*in_place_[i], BoxCollectives::Help::kOwnSlice);
@@ -166,6 +201,11 @@ void HostGroup::post(Collective& collective) {
   const std::lock_guard lock(mutex_);
   help_others();
   collective.sequence = sequence_++;
+  if (leads()) {
+    exchanges_.push_back(
+        std::make_unique<Exchange>(exchange_place(), memory_, collective, exchange_steps_));
+    polls_ = true;
+  }
   ring_.post(collective);
   ring_.advance(collective, BoxCollectives::Help::kOwnSlice);
 }
@@ -191,7 +231,9 @@ void HostGroup::check(const Collective& collective, Clock::time_point since) {
          "every rank must come to every collective"});
     board_.throw_if_failed();
   }
-  if (Clock::now() - since < options_.collective_timeout) return;
+  const Clock::duration waited_for = Clock::now() - since;
+  if (several_boxes() && absent.empty()) return check_boxes(collective, waited_for);
+  if (waited_for < options_.collective_timeout) return;
   Failure failure{core::ErrorCode::kCollectiveTimeout, -1, "", ""};
   const std::string what =
       fmt::format("collective {}, {}", collective.sequence, describe(collective.header));
@@ -315,6 +357,10 @@ std::shared_ptr<Pending> HostGroup::send(const std::byte* data, std::size_t coun
                                          int to) {
   board_.throw_if_failed();
   const std::lock_guard lock(mutex_);
+  if (index_of(to) == box_.members.size()) {
+    polls_ = true;
+    return work_on(link_messages_->send({data, count * size_of(type)}, type, to));
+  }
   auto message = messages_.send({data, count * size_of(type)}, type, index_of(to));
   messages_.advance();
   return std::make_shared<MessageWork>(shared_from_this(), std::move(message), index_of(to));
@@ -324,6 +370,10 @@ std::shared_ptr<Pending> HostGroup::receive(std::byte* data, std::size_t count, 
                                             int from) {
   board_.throw_if_failed();
   const std::lock_guard lock(mutex_);
+  if (index_of(from) == box_.members.size()) {
+    polls_ = true;
+    return work_on(link_messages_->receive(data, count, type, from));
+  }
   auto message = messages_.receive({data, count * size_of(type)}, type, index_of(from));
   messages_.advance();
   return std::make_shared<MessageWork>(shared_from_this(), std::move(message), index_of(from));

@@ -3,15 +3,21 @@
 // The group of backends shm and mpi: collectives over the memory of a box and, where there are
 // several boxes, an exchange between their first ranks.
 
+#include <atomic>
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 
 #include "mutirao/comm/internal/box_collectives.hpp"
 #include "mutirao/comm/internal/box_messages.hpp"
+#include "mutirao/comm/internal/exchange.hpp"
 #include "mutirao/comm/internal/group.hpp"
+#include "mutirao/comm/internal/letters.hpp"
+#include "mutirao/comm/internal/link.hpp"
+#include "mutirao/comm/internal/link_messages.hpp"
 #include "mutirao/comm/internal/monitor.hpp"
 #include "mutirao/comm/internal/rendezvous.hpp"
 
@@ -34,7 +40,8 @@ class HostGroup : public Group, public std::enable_shared_from_this<HostGroup> {
     std::chrono::milliseconds silence_timeout{};
   };
 
-  HostGroup(Box box, Options options);
+  /// `link`: to the other boxes; none when there are none.
+  HostGroup(Box box, Options options, std::unique_ptr<Link> link = nullptr);
   ~HostGroup() override;
 
   std::shared_ptr<const BufferMemory> allocate(std::size_t bytes) override;
@@ -46,6 +53,10 @@ class HostGroup : public Group, public std::enable_shared_from_this<HostGroup> {
                                 int to) override;
   std::shared_ptr<Pending> receive(std::byte* data, std::size_t count, DataType type,
                                    int from) override;
+  /// Called once, by another thread, soon after the group has failed.
+  void on_failure(std::function<void()> action);
+  const FailureBoard& board() const noexcept { return board_; }
+
   int local_rank() const override { return static_cast<int>(box_.index); }
   int local_size() const override { return static_cast<int>(box_.members.size()); }
   std::string description() const override;
@@ -54,13 +65,23 @@ class HostGroup : public Group, public std::enable_shared_from_this<HostGroup> {
   friend class InPlaceWork;
   friend class StagedWork;
   friend class MessageWork;
+  friend class LinkMessageWork;
   struct Staged;
   struct Piece;
 
   static constexpr std::size_t kWindow = 4;
 
   // host_group.cpp
-  std::size_t index_of(int rank) const;
+  std::size_t index_of(int rank) const;  // the number of members when it is in another box
+  bool several_boxes() const noexcept { return link_ != nullptr; }
+  bool leads() const noexcept { return several_boxes() && box_.index == 0; }
+  // host_group_boxes.cpp
+  Exchange::Place exchange_place() const;
+  std::shared_ptr<Pending> work_on(std::shared_ptr<LinkMessage> message);
+  void advance_exchanges();
+  void check_boxes(const Collective& collective, Clock::duration waited);
+  void finish_exchanges() noexcept;
+  void act_on_failure();
   void post(Collective& collective);
   void help_others();
   void wait_for(Collective& collective);
@@ -80,6 +101,7 @@ class HostGroup : public Group, public std::enable_shared_from_this<HostGroup> {
   std::byte* staging_of(const Piece& piece) const;
 
   const Options options_;
+  const std::unique_ptr<Link> link_;
   const Box box_;
   const BoxMemory memory_;
   const FailureBoard board_;
@@ -96,7 +118,14 @@ class HostGroup : public Group, public std::enable_shared_from_this<HostGroup> {
   std::uint32_t next_buffer_ = 1;
   std::deque<std::shared_ptr<Collective>> in_place_;  // may be under way
   std::deque<Piece> in_flight_;
+  std::uint64_t exchange_steps_ = 0;
+  std::deque<std::unique_ptr<Exchange>> exchanges_;  // of the first rank of a box
+  std::unique_ptr<LinkMessages> link_messages_;
+  std::atomic<bool> polls_{false};  // nobody wakes us for what comes over the link
 
+  std::mutex failure_mutex_;  // guards failure_action_
+  std::function<void()> failure_action_;
+  std::unique_ptr<Letters> letters_;  // used by the monitor's thread
   std::unique_ptr<Monitor> monitor_;
 };
 

@@ -24,11 +24,12 @@ void HostGroup::wait_until(Advance advance, Ready ready, Check check) {
     RankEntry& entry;
   };
   constexpr std::chrono::milliseconds kLook{100};
+  constexpr std::chrono::microseconds kPoll{200};
   RankEntry& me = memory_.rank(box_.index);
   const Clock::time_point since = Clock::now();
   Patience patience(crowded_);
   for (;;) {
-    if (patience.lasts([&] { return ready() || board_.failed(); })) {
+    if (patience.lasts([&] { return polls_ || ready() || board_.failed(); })) {
       if (there()) return;
       board_.throw_if_failed();
       continue;
@@ -38,7 +39,8 @@ void HostGroup::wait_until(Advance advance, Ready ready, Check check) {
       const std::uint32_t bell = me.bell.load(std::memory_order_seq_cst);
       if (there()) return;
       if (!board_.failed())
-        core::futex_wait(me.bell, bell, core::FutexScope::kShared, Clock::now() + kLook);
+        core::futex_wait(me.bell, bell, core::FutexScope::kShared,
+                         Clock::now() + (polls_ ? Clock::duration(kPoll) : kLook));
     }
     if (there()) return;
     check(since);

@@ -34,6 +34,10 @@ std::string name_of(const RankEntry& entry) {
   return fmt::format("rank {} (process {} on {})", entry.global_rank, entry.process, entry.host);
 }
 
+std::string seconds_text(std::chrono::milliseconds time) {
+  return fmt::format("{:g} s", static_cast<double>(time.count()) / 1000.0);
+}
+
 Monitor::Monitor(const BoxMemory& memory, std::size_t index,
                  std::chrono::milliseconds silence_timeout, std::function<void()> on_tick)
     : memory_(memory),

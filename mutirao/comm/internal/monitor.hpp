@@ -57,4 +57,7 @@ std::string last_collective(const RankEntry& entry);
 /// "rank 2 (process 77 on host)".
 std::string name_of(const RankEntry& entry);
 
+/// "0.5 s".
+std::string seconds_text(std::chrono::milliseconds time);
+
 }  // namespace mutirao::comm::internal

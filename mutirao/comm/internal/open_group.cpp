@@ -11,6 +11,8 @@
 #include <fmt/format.h>
 
 #include "mutirao/comm/internal/host_group.hpp"
+#include "mutirao/comm/internal/mpi_link.hpp"
+#include "mutirao/comm/internal/nccl_group.hpp"
 #include "mutirao/core/error.hpp"
 
 namespace mutirao::comm::internal {
@@ -39,18 +41,23 @@ Choice choose(const CommunicatorOptions& options, const World& world) {
     return {Backend::kShm, "chosen: the launcher started all ranks on this machine"};
   if (world.local_size == 0)
     return {Backend::kShm, "chosen: nothing says that ranks are on other machines"};
-  throw core::Unsupported(
-      fmt::format("only {} of {} ranks are on this machine, and this build has no MPI",
-                  world.local_size, world.size),
-      "build with Open MPI (Debian: libopenmpi-dev) and start with mpirun");
+  return {Backend::kMpi, fmt::format("chosen: the launcher started {} of {} ranks on this machine",
+                                     world.local_size, world.size)};
+}
+
+bool all_on_this_box(const World& world) {
+  return world.local_size == 0 || world.local_size == world.size;
+}
+
+std::string box_word(const CommunicatorOptions& options) {
+  if (!options.box.empty()) return options.box;
+  return process_environment("MUTIRAO_COMM_BOX").value_or(std::string());
 }
 
 /// What all ranks of one run on this machine have in common.
 std::string name_of_run(const CommunicatorOptions& options, const World& world) {
-  const std::string box = !options.box.empty()
-                              ? options.box
-                              : process_environment("MUTIRAO_COMM_BOX").value_or(std::string());
-  return fmt::format("{}\n{}\n{}\n{}", world.master_address, world.master_port, world.run_id, box);
+  return fmt::format("{}\n{}\n{}\n{}", world.master_address, world.master_port, world.run_id,
+                     box_word(options));
 }
 
 /// The groups that this process is in, each as one rank: being twice the same would hang the
@@ -94,21 +101,40 @@ std::uint64_t staging_bytes(const CommunicatorOptions& options, int size) {
   return (std::max<std::uint64_t>(options.staging_bytes, least) + kPage - 1) / kPage * kPage;
 }
 
-std::shared_ptr<Group> open_shm(const CommunicatorOptions& options, const World& world) {
+MeetingPlan plan_of(const CommunicatorOptions& options, const World& world) {
   MeetingPlan plan;
+  plan.rank = world.rank;
+  plan.world_size = world.size;
+  plan.staging_bytes = staging_bytes(options, world.size);
+  plan.timeout = options.rendezvous_timeout;
+  return plan;
+}
+
+HostGroup::Options host_options(const CommunicatorOptions& options, const World& world) {
+  return {world.rank, world.size, options.collective_timeout, options.silence_timeout};
+}
+
+std::shared_ptr<Group> open_shm(const CommunicatorOptions& options, const World& world) {
+  MeetingPlan plan = plan_of(options, world);
   plan.name = socket_name(world.size == 1
                               // Nobody else comes: nobody else may be disturbed.
                               ? fmt::format("alone {} {}", ::getpid(), name_of_run(options, world))
                               : name_of_run(options, world));
   plan.members.resize(static_cast<std::size_t>(world.size));
   std::iota(plan.members.begin(), plan.members.end(), 0);
-  plan.rank = world.rank;
-  plan.world_size = world.size;
-  plan.staging_bytes = staging_bytes(options, world.size);
-  plan.timeout = options.rendezvous_timeout;
-  return std::make_shared<HostGroup>(
-      meet(plan), HostGroup::Options{world.rank, world.size, options.collective_timeout,
-                                     options.silence_timeout});
+  return std::make_shared<HostGroup>(meet(plan), host_options(options, world));
+}
+
+std::shared_ptr<Group> open_mpi(const CommunicatorOptions& options, const World& world) {
+  MpiWorld found = connect_mpi(world, box_word(options));
+  MeetingPlan plan = plan_of(options, world);
+  for (const auto& members : found.link->boxes()) {
+    if (std::binary_search(members.begin(), members.end(), world.rank)) plan.members = members;
+  }
+  plan.name = socket_name(fmt::format("{} of {}", found.token, plan.members.front()));
+  const bool alone = found.link->boxes().size() == 1;
+  return std::make_shared<HostGroup>(meet(plan), host_options(options, world),
+                                     alone ? nullptr : std::move(found.link));
 }
 
 }  // namespace
@@ -123,11 +149,15 @@ OpenedGroup open_group(const CommunicatorOptions& options, const World& world) {
       opened.group = open_shm(options, world);
       break;
     case Backend::kMpi:
-      throw core::Unsupported("this build has no MPI",
-                              "install Open MPI (Debian: libopenmpi-dev) and configure again");
+      opened.group = open_mpi(options, world);
+      break;
     case Backend::kNccl:
-      throw core::Unsupported("this build has no NCCL",
-                              "install CUDA and NCCL and configure again");
+      opened.group = open_nccl(
+          std::static_pointer_cast<HostGroup>(all_on_this_box(world) ? open_shm(options, world)
+                                                                     : open_mpi(options, world)),
+          {world.rank, world.size, options.device.value_or(world.local_rank),
+           options.device_stream});
+      break;
   }
   return opened;
 }
