@@ -20,7 +20,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::AllOf;
-using testing::AnyOf;
 using testing::HasSubstr;
 
 /// Worlds as the ranks believe them to be; what each says after meeting, or not.
@@ -47,8 +46,8 @@ TEST(Rendezvous, RanksOfAWorldMeet) {
 }
 
 TEST(Rendezvous, AMissingRankIsNamedOnAllThatCame) {
-  for (const std::string& said : meet({test_world(0, 4), test_world(2, 4)}, 500ms))
-    EXPECT_THAT(said, AllOf(HasSubstr("2 of 4 ranks had come after 0.5 s; missing: rank 1, 3"),
+  for (const std::string& said : meet({test_world(0, 4), test_world(2, 4)}, 1500ms))
+    EXPECT_THAT(said, AllOf(HasSubstr("2 of 4 ranks had come after 1.5 s; missing: rank 1, 3"),
                             HasSubstr("hint: ")));
 }
 
@@ -77,27 +76,27 @@ TEST(Rendezvous, ARankThatEndsBeforeAllAreThereIsNamed) {
   Ranks ranks(2, [](int rank) -> std::string {
     CommunicatorOptions options;
     options.world = test_world(rank, 3);
-    options.rendezvous_timeout = rank == 0 ? 30s : 0s;  // rank 1 gives up while rank 0 waits for 2
+    options.rendezvous_timeout = rank == 0 ? 30s : 1s;  // rank 1 gives up while rank 0 waits for 2
     Communicator communicator(options);
     return "met";
   });
   const auto outcomes = ranks.join(20s);
   EXPECT_THAT(outcomes[0].said, AllOf(HasSubstr("error: rank 1 (process "),
                                       HasSubstr("ended before all 3 ranks had met")));
-  EXPECT_THAT(outcomes[1].said, AnyOf(HasSubstr("rank 0 is here, but some of the 3 ranks"),
-                                      HasSubstr("for rank 0, which has not come")));
+  EXPECT_THAT(outcomes[1].said, HasSubstr("rank 0 is here, but some of the 3 ranks"));
 }
 
 TEST(Rendezvous, ASecondCommunicatorOfTheSameRankIsAnErrorThere) {
-  EXPECT_EQ(run_ranks(2,
-                      [](Communicator& ranks) {
-                        CommunicatorOptions options;
-                        options.world = ranks.world();
-                        EXPECT_THAT(complaint([&] { Communicator second(options); }),
-                                    HasSubstr("has a Communicator as rank"));
-                        ranks.barrier().wait();
-                      }),
-            "ok");
+  Ranks ranks(2, [](int rank) -> std::string {
+    CommunicatorOptions options;
+    options.world = test_world(rank, 2);
+    Communicator first(options);
+    const std::string said = complaint([&] { Communicator second(options); });
+    first.barrier().wait();
+    return said;
+  });
+  for (const Outcome& outcome : ranks.join(20s))
+    EXPECT_THAT(outcome.said, HasSubstr("this process has a Communicator as rank"));
 }
 
 TEST(Rendezvous, OneThatWasDestroyedCanBeMadeAgain) {
@@ -174,14 +173,14 @@ TEST(Rendezvous, WhatStrangersSayIsAnErrorOrIgnored) {
 }
 
 TEST(Backends, AutomaticSaysWhatItChoseAndWhy) {
-  EXPECT_EQ(run_ranks(2,
-                      [](Communicator& ranks) {
-                        EXPECT_EQ(ranks.backend(), Backend::kShm);
-                        EXPECT_EQ(ranks.description(),
-                                  "shm, 2 ranks on 1 box (chosen: the launcher started all ranks "
-                                  "on this machine)");
-                      }),
-            "ok");
+  Ranks ranks(2, [](int rank) {
+    CommunicatorOptions options;
+    options.world = test_world(rank, 2);
+    return Communicator(options).description();
+  });
+  for (const Outcome& outcome : ranks.join(20s))
+    EXPECT_EQ(outcome.said,
+              "shm, 2 ranks on 1 box (chosen: the launcher started all ranks on this machine)");
 }
 
 TEST(Backends, TheVariableChoosesAndIsChecked) {
