@@ -71,8 +71,27 @@ void predict(benchmark::State& state, const std::string& model, data::Task task,
   state.counters["r2"] = score(target_of(both.held_out, task), predictions, task);
 }
 
+/// One row after another, each in a call of its own.
+void predict_row(benchmark::State& state, const std::string& model, std::size_t rows,
+                 std::size_t cols) {
+  const bench::Tables& both = tables_of(rows, cols);
+  const auto estimator = models::make_estimator(model);
+  estimator->fit(both.train.x, both.train.y);
+  const data::MatrixView x = both.held_out.x;
+  std::vector<double> predictions(x.rows);
+  std::size_t row = 0;
+  for (auto _ : state) {
+    predictions[row] = estimator->predict({x.data + row, 1, x.cols, x.column_stride}).front();
+    row = row + 1 == x.rows ? 0 : row + 1;
+  }
+}
+
 void add_benchmarks() {
   for (const auto& [rows, cols] : kSizes) {
+    benchmark::RegisterBenchmark(fmt::format("predict_row/random_forest/{}x{}", rows, cols).c_str(),
+                                 predict_row, "random_forest", rows, cols)
+        ->UseRealTime()
+        ->Unit(benchmark::kMillisecond);
     for (const models::EstimatorInfo& info : models::estimators()) {
       for (const bool fits : {true, false}) {
         const std::string name =

@@ -14,32 +14,46 @@ namespace {
 
 using internal::NodeWord;
 
-/// Rows predicted together: their features and one tree stay in the cache.
-constexpr std::size_t kBlockRows = 2048;
+/// Rows predicted together, at most. Every block goes through the whole forest, which the larger
+/// caches seldom hold: the fewer blocks, the less of it is read again.
+constexpr std::size_t kBlockRows = 16384;
+/// Words of a tree at most: kernels count them in 32 bits.
+constexpr std::uint64_t kMostWords = 0xffffffffU;
+/// Numbers of a block at most.
+constexpr std::size_t kBlockNumbers = std::size_t{1} << 19;
 /// Fewest rows of a block, whatever the number of columns.
 constexpr std::size_t kLeastRows = 8;
-/// Numbers of a block at most, for tables with very many columns.
-constexpr std::size_t kBlockNumbers = std::size_t{1} << 20;
+/// Fewest rows that are worth a thread of their own.
+constexpr std::size_t kThreadRows = 256;
+/// Up to so many rows, a row goes through all trees at once instead of all rows through a tree.
+constexpr std::size_t kFewRows = 16;
+/// Rows that are copied column by column while they stay in the cache.
+constexpr std::size_t kCopiedRows = 64;
+
+/// Rows of a block when n_rows are predicted.
+std::size_t block_rows(std::size_t n_rows, unsigned feature_bits, std::size_t cores) {
+  const std::size_t most = std::clamp(kBlockNumbers >> feature_bits, kLeastRows, kBlockRows);
+  return std::min(most, std::max(kThreadRows, (n_rows + cores - 1) / cores));
+}
 
 /// Rows of x as float32, row by row. A row has room for 2^feature_bits numbers, so whatever a
 /// word's feature bits say can be read.
 class RowBlock {
  public:
   RowBlock(std::size_t n_features, unsigned feature_bits)
-      : n_features_(n_features),
-        feature_bits_(feature_bits),
-        rows_(std::clamp(kBlockNumbers >> feature_bits, kLeastRows, kBlockRows)) {}
-
-  std::size_t rows() const noexcept { return rows_; }
+      : n_features_(n_features), feature_bits_(feature_bits) {}
 
   void fill(data::MatrixView x, std::optional<std::span<const std::uint32_t>> rows,
             std::size_t first, std::size_t count) {
-    values_.resize(rows_ << feature_bits_);
-    for (std::size_t j = 0; j < n_features_; ++j) {
-      const std::span<const double> column = x.column(j);
-      for (std::size_t i = 0; i < count; ++i) {
-        const std::size_t row = rows ? (*rows)[first + i] : first + i;
-        values_[(i << feature_bits_) + j] = to_float32(column[row]);
+    values_.resize(count << feature_bits_);
+    for (std::size_t begin = 0; begin < count; begin += kCopiedRows) {
+      const std::size_t end = std::min(count, begin + kCopiedRows);
+      for (std::size_t j = 0; j < n_features_; ++j) {
+        const std::span<const double> column = x.column(j);
+        for (std::size_t i = begin; i < end; ++i) {
+          const std::size_t row = rows ? (*rows)[first + i] : first + i;
+          values_[(i << feature_bits_) + j] = to_float32(column[row]);
+        }
       }
     }
   }
@@ -48,9 +62,34 @@ class RowBlock {
  private:
   std::size_t n_features_;
   unsigned feature_bits_;
-  std::size_t rows_;
   std::vector<float> values_;
 };
+
+/// add(i, word): a tree's leaf for row i of x, i < count; the trees of a row in their order.
+template <class Add>
+void walk_few(const TreeNodes& nodes, data::MatrixView x,
+              std::optional<std::span<const std::uint32_t>> rows, std::size_t count, Add add) {
+  const unsigned bits = TreeNodes::feature_bits(nodes.n_features());
+  const internal::WalkKernels& kernels = internal::walk_kernels(core::instruction_set());
+  std::vector<std::uint32_t> roots;
+  for (const TreeNodes::Root root : nodes.roots())
+    if (root.is_leaf == 0) roots.push_back(static_cast<std::uint32_t>(root.first));
+  std::vector<std::uint64_t> leaves(roots.size());
+  RowBlock block(nodes.n_features(), bits);
+  for (std::size_t i = 0; i < count; ++i) {
+    block.fill(x, rows, i, 1);
+    kernels.find_leaves_of_row(nodes.words().data(), roots.data(), block.row(0), bits, roots.size(),
+                               leaves.data());
+    auto leaf = leaves.begin();
+    for (const TreeNodes::Root root : nodes.roots())
+      add(i, root.is_leaf == 0 ? *leaf++ : nodes.words()[root.first]);
+  }
+}
+
+/// Whether walk_few() is the way.
+bool are_few(const TreeNodes& nodes, std::size_t rows) {
+  return rows <= kFewRows && nodes.words().size() <= kMostWords;
+}
 
 /// sum[i] += the leaf of row i, for `count` rows of the block.
 void add_tree(const internal::WalkKernels& kernels, const std::uint64_t* words,
@@ -62,6 +101,17 @@ void add_tree(const internal::WalkKernels& kernels, const std::uint64_t* words,
   }
   const auto value = std::bit_cast<double>(words[root.first]);
   for (std::size_t i = 0; i < count; ++i) sum[i] += value;
+}
+
+/// Adds the leaf of a tree of three classes or more.
+void add_leaf(const TreeNodes& nodes, std::uint64_t leaf, double* sum) noexcept {
+  const std::size_t n_classes = nodes.n_classes();
+  if (leaf < n_classes) {
+    sum[leaf] += 1.0;
+    return;
+  }
+  const double* row = nodes.distributions().data() + (leaf - n_classes) * n_classes;
+  for (std::size_t c = 0; c < n_classes; ++c) sum[c] += row[c];
 }
 
 /// The same for three classes or more; `leaves`: scratch.
@@ -76,14 +126,7 @@ void add_tree(const internal::WalkKernels& kernels, const TreeNodes& nodes, Tree
   } else {
     std::fill(leaves.begin(), leaves.end(), *words);
   }
-  for (std::size_t i = 0; i < count; ++i, sum += n_classes) {
-    if (leaves[i] < n_classes) {
-      sum[leaves[i]] += 1.0;
-      continue;
-    }
-    const double* row = nodes.distributions().data() + (leaves[i] - n_classes) * n_classes;
-    for (std::size_t c = 0; c < n_classes; ++c) sum[c] += row[c];
-  }
+  for (std::size_t i = 0; i < count; ++i) add_leaf(nodes, leaves[i], sum + i * n_classes);
 }
 
 /// From probabilities of class 1, in the front of `out`, to those of one class or of two.
@@ -195,7 +238,7 @@ TreeNodes::TreeNodes(std::size_t n_features, std::span<const std::uint64_t> word
   for (std::size_t i = 0; i < roots.size(); ++i) {
     const std::uint64_t last = i + 1 < roots.size() ? roots[i + 1].first : words.size();
     if (roots[i].first >= last || last > words.size() || (i == 0 && roots[i].first != 0) ||
-        roots[i].is_leaf > 1)
+        roots[i].is_leaf > 1 || last - roots[i].first > kMostWords)
       throw core::CorruptFile("the trees of the model do not lie one behind the other");
     check_tree(words.subspan(roots[i].first, last - roots[i].first), roots[i].is_leaf != 0,
                n_features, n_classes, leaf_values());
@@ -219,20 +262,29 @@ std::size_t TreeNodes::depth(std::size_t i) const {
 void TreeNodes::predict_mean(data::MatrixView x, std::optional<std::span<const std::uint32_t>> rows,
                              std::span<double> out, exec::CoreBudget& budget) const {
   const unsigned bits = feature_bits(n_features_);
-  std::vector<std::optional<RowBlock>> blocks(std::max<std::size_t>(1, budget.cores()));
-  const std::size_t block_rows = RowBlock(n_features_, bits).rows();
+  const auto n_trees = static_cast<double>(roots_.size());
+  if (are_few(*this, out.size())) {
+    std::fill(out.begin(), out.end(), 0.0);
+    walk_few(*this, x, rows, out.size(),
+             [&](std::size_t i, std::uint64_t leaf) { out[i] += std::bit_cast<double>(leaf); });
+    for (double& sum : out) sum /= n_trees;
+    return;
+  }
+  const std::size_t cores = std::max<std::size_t>(1, budget.cores());
+  std::vector<std::optional<RowBlock>> blocks(cores);
+  const std::size_t rows_each = block_rows(out.size(), bits, cores);
   const internal::WalkKernels& kernels = internal::walk_kernels(core::instruction_set());
-  const std::size_t units = (out.size() + block_rows - 1) / block_rows;
+  const std::size_t units = (out.size() + rows_each - 1) / rows_each;
   budget.for_each(units, [&](std::size_t unit, std::size_t lane) {
     if (!blocks[lane]) blocks[lane].emplace(n_features_, bits);
     RowBlock& block = *blocks[lane];
-    const std::size_t first = unit * block_rows;
-    const std::size_t count = std::min(block_rows, out.size() - first);
+    const std::size_t first = unit * rows_each;
+    const std::size_t count = std::min(rows_each, out.size() - first);
     block.fill(x, rows, first, count);
     double* sum = out.data() + first;
     std::fill_n(sum, count, 0.0);
     for (const Root root : roots_) add_tree(kernels, words_.data(), root, block, bits, count, sum);
-    for (std::size_t i = 0; i < count; ++i) sum[i] /= static_cast<double>(roots_.size());
+    for (std::size_t i = 0; i < count; ++i) sum[i] /= n_trees;
   });
 }
 
@@ -250,15 +302,24 @@ void TreeNodes::predict_distributions(data::MatrixView x,
     std::vector<std::uint64_t> leaves;
   };
   const unsigned bits = feature_bits(n_features_);
-  std::vector<Lane> lanes(std::max<std::size_t>(1, budget.cores()));
-  const std::size_t block_rows = RowBlock(n_features_, bits).rows();
-  const internal::WalkKernels& kernels = internal::walk_kernels(core::instruction_set());
   const std::size_t n_rows = out.size() / n_classes_;
-  budget.for_each((n_rows + block_rows - 1) / block_rows, [&](std::size_t unit, std::size_t at) {
+  if (are_few(*this, n_rows)) {
+    std::fill(out.begin(), out.end(), 0.0);
+    walk_few(*this, x, rows, n_rows, [&](std::size_t i, std::uint64_t leaf) {
+      add_leaf(*this, leaf, out.data() + i * n_classes_);
+    });
+    for (double& probability : out) probability /= static_cast<double>(roots_.size());
+    return;
+  }
+  const std::size_t cores = std::max<std::size_t>(1, budget.cores());
+  std::vector<Lane> lanes(cores);
+  const std::size_t rows_each = block_rows(n_rows, bits, cores);
+  const internal::WalkKernels& kernels = internal::walk_kernels(core::instruction_set());
+  budget.for_each((n_rows + rows_each - 1) / rows_each, [&](std::size_t unit, std::size_t at) {
     Lane& lane = lanes[at];
     if (!lane.block) lane.block.emplace(n_features_, bits);
-    const std::size_t first = unit * block_rows;
-    const std::size_t count = std::min(block_rows, n_rows - first);
+    const std::size_t first = unit * rows_each;
+    const std::size_t count = std::min(rows_each, n_rows - first);
     lane.block->fill(x, rows, first, count);
     const std::span<double> sum = out.subspan(first * n_classes_, count * n_classes_);
     std::fill(sum.begin(), sum.end(), 0.0);
@@ -284,8 +345,9 @@ void TreeNodes::add_distributions(std::size_t tree, data::MatrixView x,
   const internal::WalkKernels& kernels = internal::walk_kernels(core::instruction_set());
   RowBlock block(n_features_, bits);
   std::vector<std::uint64_t> leaves;
-  for (std::size_t first = 0; first < rows.size(); first += block.rows()) {
-    const std::size_t count = std::min(block.rows(), rows.size() - first);
+  const std::size_t rows_each = block_rows(rows.size(), bits, 1);
+  for (std::size_t first = 0; first < rows.size(); first += rows_each) {
+    const std::size_t count = std::min(rows_each, rows.size() - first);
     block.fill(x, rows, first, count);
     add_tree(kernels, *this, roots_[tree], block, bits, count, leaves,
              sum.data() + first * n_classes_);
@@ -297,8 +359,9 @@ void TreeNodes::add_predictions(std::size_t tree, data::MatrixView x,
   const unsigned bits = feature_bits(n_features_);
   const internal::WalkKernels& kernels = internal::walk_kernels(core::instruction_set());
   RowBlock block(n_features_, bits);
-  for (std::size_t first = 0; first < rows.size(); first += block.rows()) {
-    const std::size_t count = std::min(block.rows(), rows.size() - first);
+  const std::size_t rows_each = block_rows(rows.size(), bits, 1);
+  for (std::size_t first = 0; first < rows.size(); first += rows_each) {
+    const std::size_t count = std::min(rows_each, rows.size() - first);
     block.fill(x, rows, first, count);
     add_tree(kernels, words_.data(), roots_[tree], block, bits, count, sum.data() + first);
   }

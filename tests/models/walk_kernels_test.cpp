@@ -54,7 +54,7 @@ TEST(WalkKernels, ComeToTheLeafOfAPlainWalk) {
     // With many features few bits are left for jumps, and some take a word of their own.
     const std::size_t n_features = round % 4 == 0 ? 300'000 : 1 + stream.below(9);
     const unsigned bits = TreeNodes::feature_bits(n_features);
-    const std::size_t n_rows = 1 + stream.below(n_features > 9 ? 3 : 100);
+    const std::size_t n_rows = 1 + stream.below(n_features > 9 ? 3 : round % 7 == 0 ? 900 : 100);
     const std::vector<GrownNode> nodes =
         random_tree(1 + stream.below(3000), n_features, round % 3 == 0, stream);
     const GrownTree tree = pack(nodes, n_features, 1.0);
@@ -79,6 +79,39 @@ TEST(WalkKernels, ComeToTheLeafOfAPlainWalk) {
       for (std::size_t i = 0; i < n_rows; ++i)
         ASSERT_EQ(std::bit_cast<double>(leaf[i]), leaf_of(nodes, rows.data() + (i << bits)));
       for (std::size_t i = n_rows; i < leaf.size(); ++i) ASSERT_EQ(leaf[i], 1u);
+    }
+  }
+}
+
+TEST(WalkKernels, TakeOneRowThroughManyTrees) {
+  core::RandomStream stream({9});
+  for (const std::size_t n_trees : {1, 7, 100, 255, 256, 257, 700}) {
+    const std::size_t n_features = n_trees == 7 ? 300'000 : 1 + stream.below(9);
+    const unsigned bits = TreeNodes::feature_bits(n_features);
+    std::vector<std::vector<GrownNode>> trees;
+    std::vector<std::uint64_t> words;
+    std::vector<std::uint32_t> roots;
+    for (std::size_t t = 0; t < n_trees; ++t) {
+      trees.push_back(random_tree(1 + stream.below(200), n_features, t % 3 == 0, stream));
+      roots.push_back(static_cast<std::uint32_t>(words.size()));
+      const GrownTree tree = pack(trees.back(), n_features, 1.0);
+      words.insert(words.end(), tree.words.begin(), tree.words.end());
+    }
+    std::vector<float> row(std::size_t{1} << bits);
+    for (float& value : row) {
+      value = stream.below(8) == 0 ? std::numeric_limits<float>::quiet_NaN()
+                                   : static_cast<float>(test::normal(stream));
+    }
+    for (const auto set : {core::InstructionSet::kBaseline, core::InstructionSet::kAvx2,
+                           core::InstructionSet::kAvx512}) {
+      if (set != core::InstructionSet::kBaseline && !__builtin_cpu_supports("avx2")) continue;
+      if (set == core::InstructionSet::kAvx512 && !__builtin_cpu_supports("avx512vbmi2")) continue;
+      std::vector<std::uint64_t> leaf(n_trees + 8, 1);
+      walk_kernels(set).find_leaves_of_row(words.data(), roots.data(), row.data(), bits, n_trees,
+                                           leaf.data());
+      for (std::size_t t = 0; t < n_trees; ++t)
+        ASSERT_EQ(std::bit_cast<double>(leaf[t]), leaf_of(trees[t], row.data())) << name_of(set);
+      for (std::size_t t = n_trees; t < leaf.size(); ++t) ASSERT_EQ(leaf[t], 1u);
     }
   }
 }

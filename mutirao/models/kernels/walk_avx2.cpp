@@ -13,6 +13,7 @@ namespace avx2 {
 }  // namespace
 
 extern const WalkKernels kWalkKernelsAvx2 = {.add_leaves = avx2::add_leaves,
-                                             .find_leaves = avx2::find_leaves};
+                                             .find_leaves = avx2::find_leaves,
+                                             .find_leaves_of_row = avx2::find_leaves_of_row};
 
 }  // namespace mutirao::models::internal

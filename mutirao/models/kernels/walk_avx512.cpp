@@ -9,36 +9,44 @@ namespace mutirao::models::internal {
 namespace {
 namespace avx512 {
 
+// See Note [Walks in lists]; here eight walks take a step at once. A walk is a 64-bit number: its
+// index in the upper half, the word where it is in the lower.
+
 /// All lanes. The unmasked forms of some instructions make GCC 12 warn of a register not set.
 constexpr __mmask8 kAll = 0xff;
-
-/// Eight walks in the lanes of a vector, until the last is done.
-struct Walks {
-  __m512i at;        // the word where each is
-  __m512i row;       // where its row begins
-  __mmask8 walking;  // which are not in a leaf yet
-};
-
-/// Vectors that take their steps in turns, so that one's wait for memory is another's work.
-constexpr std::size_t kVectors = 4;
 
 struct Tree {
   const std::uint64_t* words;
   const float* rows;
+  __m128i row_shift;  // from a walk's index to where its row begins; 64: there is but one row
   __m128i jump_shift;
   __m512i feature_mask;
   __m512i far_jump;
 };
 
-inline void step(const Tree& tree, Walks& walks) {
-  const __m512i zero = _mm512_setzero_si512();
+Tree tree_of(const std::uint64_t* words, const float* rows, unsigned feature_bits,
+             unsigned row_shift) {
+  return {.words = words,
+          .rows = rows,
+          .row_shift = _mm_cvtsi32_si128(static_cast<int>(row_shift)),
+          .jump_shift = _mm_cvtsi32_si128(static_cast<int>(35 + feature_bits)),
+          .feature_mask = _mm512_set1_epi64((std::int64_t{1} << feature_bits) - 1),
+          .far_jump = _mm512_set1_epi64(static_cast<std::int64_t>(NodeWord::far(feature_bits)))};
+}
+
+/// Where `live` of eight walks go, and which of them come to a leaf there.
+inline __m512i step(const Tree& tree, __m512i walks, __mmask8 live, __mmask8& leaf) {
   const __m512i one = _mm512_set1_epi64(1);
-  const __m512i word = _mm512_mask_i64gather_epi64(zero, walks.walking, walks.at, tree.words, 8);
+  const __m512i lower = _mm512_set1_epi64(0xffffffff);
+  const __m512i at = _mm512_and_si512(walks, lower);
+  const __m512i index = _mm512_maskz_srli_epi64(kAll, walks, 32);
+  const __m512i word = _mm512_mask_i64gather_epi64(_mm512_setzero_si512(), live, at, tree.words, 8);
   const __m512i feature =
       _mm512_and_si512(_mm512_maskz_srli_epi64(kAll, word, 35), tree.feature_mask);
-  const __m256 value =
-      _mm512_mask_i64gather_ps(_mm256_setzero_ps(), walks.walking,
-                               _mm512_add_epi64(walks.row, feature), tree.rows, sizeof(float));
+  const __m256 value = _mm512_mask_i64gather_ps(
+      _mm256_setzero_ps(), live,
+      _mm512_add_epi64(_mm512_maskz_sll_epi64(kAll, index, tree.row_shift), feature), tree.rows,
+      sizeof(float));
   const __m256 threshold = _mm256_castsi256_ps(_mm512_maskz_cvtepi64_epi32(kAll, word));
   const __mmask8 missing_right =
       _mm512_testn_epi64_mask(word, _mm512_set1_epi64(std::int64_t{1} << 34));
@@ -46,85 +54,90 @@ inline void step(const Tree& tree, Walks& walks) {
       static_cast<__mmask8>(_mm256_cmp_ps_mask(value, threshold, _CMP_GT_OQ) |
                             (_mm256_cmp_ps_mask(value, value, _CMP_UNORD_Q) & missing_right));
   __m512i jump = _mm512_maskz_srl_epi64(kAll, word, tree.jump_shift);
-  __m512i child = _mm512_add_epi64(walks.at, one);
-  const __mmask8 far = _mm512_mask_cmpeq_epi64_mask(walks.walking, jump, tree.far_jump);
+  __m512i child = _mm512_add_epi64(at, one);
+  const __mmask8 far = _mm512_mask_cmpeq_epi64_mask(live, jump, tree.far_jump);
   if (far != 0) [[unlikely]] {
     jump = _mm512_mask_i64gather_epi64(jump, far, child, tree.words, 8);
     child = _mm512_mask_add_epi64(child, far, child, one);
   }
   child = _mm512_mask_add_epi64(child, right, child, jump);
-  walks.at = _mm512_mask_mov_epi64(walks.at, walks.walking, child);
   const __mmask8 left_leaf = _mm512_test_epi64_mask(word, _mm512_set1_epi64(std::int64_t{1} << 32));
   const __mmask8 right_leaf =
       _mm512_test_epi64_mask(word, _mm512_set1_epi64(std::int64_t{1} << 33));
-  const auto leaf = static_cast<__mmask8>((right & right_leaf) | (~right & left_leaf));
-  walks.walking = static_cast<__mmask8>(walks.walking & ~leaf);
+  leaf = static_cast<__mmask8>(((right & right_leaf) | (~right & left_leaf)) & live);
+  return _mm512_or_si512(_mm512_maskz_andnot_epi64(kAll, lower, walks), child);
 }
 
-/// arrive(i, inside, at): rows i to i + 7, as far as they are `inside`, have come to the leaves at.
-template <class Arrive>
-inline __attribute__((always_inline)) void walk(const std::uint64_t* words, const float* rows,
-                                                unsigned feature_bits, std::size_t count,
+/// start(i): the word where walk i begins; arrive(i, word): it has come to the leaf `word`, in any
+/// order.
+template <class Start, class Arrive>
+inline __attribute__((always_inline)) void walk(Tree tree, std::size_t count, Start start,
                                                 Arrive arrive) {
-  const Tree tree = {
-      .words = words,
-      .rows = rows,
-      .jump_shift = _mm_cvtsi32_si128(static_cast<int>(35 + feature_bits)),
-      .feature_mask = _mm512_set1_epi64((std::int64_t{1} << feature_bits) - 1),
-      .far_jump = _mm512_set1_epi64(static_cast<std::int64_t>(NodeWord::far(feature_bits)))};
-  const __m512i lane = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
-  for (std::size_t first = 0; first < count; first += 8 * kVectors) {
-    Walks vectors[kVectors];
-    __mmask8 inside[kVectors];
-    for (std::size_t v = 0; v < kVectors; ++v) {
-      const std::size_t begin = first + 8 * v;
-      const std::size_t n = begin >= count ? 0 : count - begin < 8 ? count - begin : 8;
-      inside[v] = static_cast<__mmask8>((1U << n) - 1);
-      vectors[v] = {
-          .at = _mm512_setzero_si512(),
-          .row = _mm512_maskz_sll_epi64(
-              kAll, _mm512_add_epi64(lane, _mm512_set1_epi64(static_cast<std::int64_t>(begin))),
-              _mm_cvtsi32_si128(static_cast<int>(feature_bits))),
-          .walking = inside[v]};
-    }
-    for (bool walking = true; walking;) {
-      walking = false;
-      for (Walks& walks : vectors) {
-        if (walks.walking == 0) continue;
-        step(tree, walks);
-        walking = true;
+  // Whole vectors are written where the walks that count end, so each list has room for one more.
+  alignas(64) std::uint64_t lists[2][kListed + 8];
+  alignas(64) std::uint64_t ended[kListed + 8];
+  const auto stride = static_cast<unsigned>(_mm_cvtsi128_si32(tree.row_shift));
+  for (std::size_t first = 0; first < count; first += kListed) {
+    std::size_t walking = count - first < kListed ? count - first : kListed;
+    for (std::size_t i = 0; i < walking; ++i)
+      lists[0][i] = std::uint64_t{i} << 32 | start(first + i);
+    std::uint64_t* from = lists[0];
+    std::uint64_t* to = lists[1];
+    std::size_t n_ended = 0;
+    while (walking != 0) {
+      std::size_t kept = 0;
+      for (std::size_t i = 0; i < walking; i += 8) {
+        const __mmask8 live =
+            walking - i < 8 ? static_cast<__mmask8>((1U << (walking - i)) - 1) : kAll;
+        __mmask8 leaf;
+        const __m512i next = step(tree, _mm512_load_si512(from + i), live, leaf);
+        alignas(64) std::uint64_t asked[8];
+        _mm512_store_si512(asked, next);
+        for (const std::uint64_t walk : asked)
+          __builtin_prefetch(tree.words + static_cast<std::uint32_t>(walk));
+        const auto inner = static_cast<__mmask8>(live & ~leaf);
+        _mm512_storeu_si512(to + kept, _mm512_maskz_compress_epi64(inner, next));
+        _mm512_storeu_si512(ended + n_ended, _mm512_maskz_compress_epi64(leaf, next));
+        kept += static_cast<unsigned>(std::popcount(static_cast<unsigned>(inner)));
+        n_ended += static_cast<unsigned>(std::popcount(static_cast<unsigned>(leaf)));
       }
+      walking = kept;
+      std::uint64_t* const done = from;
+      from = to;
+      to = done;
     }
-    for (std::size_t v = 0; v < kVectors; ++v) {
-      if (inside[v] == 0) break;
-      arrive(first + 8 * v, inside[v], vectors[v].at);
-    }
+    for (std::size_t i = 0; i < n_ended; ++i)
+      arrive(first + (ended[i] >> 32), tree.words[static_cast<std::uint32_t>(ended[i])]);
+    if (stride < 64) tree.rows += kListed << stride;
   }
 }
 
 void add_leaves(const std::uint64_t* words, const float* rows, unsigned feature_bits,
                 std::size_t count, double* sum) {
-  walk(words, rows, feature_bits, count, [=](std::size_t i, __mmask8 inside, __m512i at) {
-    const __m512d value =
-        _mm512_mask_i64gather_pd(_mm512_setzero_pd(), inside, at, words, sizeof(double));
-    _mm512_mask_storeu_pd(sum + i, inside,
-                          _mm512_add_pd(_mm512_maskz_loadu_pd(inside, sum + i), value));
-  });
+  walk(
+      tree_of(words, rows, feature_bits, feature_bits), count, [](std::size_t) { return 0U; },
+      [=](std::size_t i, std::uint64_t word) { sum[i] += std::bit_cast<double>(word); });
 }
 
 void find_leaves(const std::uint64_t* words, const float* rows, unsigned feature_bits,
                  std::size_t count, std::uint64_t* leaf) {
-  walk(words, rows, feature_bits, count, [=](std::size_t i, __mmask8 inside, __m512i at) {
-    _mm512_mask_storeu_epi64(
-        leaf + i, inside,
-        _mm512_mask_i64gather_epi64(_mm512_setzero_si512(), inside, at, words, 8));
-  });
+  walk(
+      tree_of(words, rows, feature_bits, feature_bits), count, [](std::size_t) { return 0U; },
+      [=](std::size_t i, std::uint64_t word) { leaf[i] = word; });
+}
+
+void find_leaves_of_row(const std::uint64_t* words, const std::uint32_t* roots, const float* row,
+                        unsigned feature_bits, std::size_t count, std::uint64_t* leaf) {
+  walk(
+      tree_of(words, row, feature_bits, 64), count, [=](std::size_t i) { return roots[i]; },
+      [=](std::size_t i, std::uint64_t word) { leaf[i] = word; });
 }
 
 }  // namespace avx512
 }  // namespace
 
 extern const WalkKernels kWalkKernelsAvx512 = {.add_leaves = avx512::add_leaves,
-                                               .find_leaves = avx512::find_leaves};
+                                               .find_leaves = avx512::find_leaves,
+                                               .find_leaves_of_row = avx512::find_leaves_of_row};
 
 }  // namespace mutirao::models::internal

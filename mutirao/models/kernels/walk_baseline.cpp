@@ -12,7 +12,9 @@ namespace baseline {
 }  // namespace baseline
 }  // namespace
 
-extern const WalkKernels kWalkKernelsBaseline = {.add_leaves = baseline::add_leaves,
-                                                 .find_leaves = baseline::find_leaves};
+extern const WalkKernels kWalkKernelsBaseline = {
+    .add_leaves = baseline::add_leaves,
+    .find_leaves = baseline::find_leaves,
+    .find_leaves_of_row = baseline::find_leaves_of_row};
 
 }  // namespace mutirao::models::internal
