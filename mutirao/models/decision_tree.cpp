@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "mutirao/core/error.hpp"
-#include "mutirao/models/internal/coded_rows.hpp"
+#include "mutirao/models/internal/forest_fit.hpp"
 #include "mutirao/models/internal/parameter_table.hpp"
 #include "mutirao/models/internal/sections.hpp"
 #include "mutirao/models/internal/tree_options.hpp"
@@ -67,9 +67,13 @@ void check_ranks(const TrainingSet& training) {
 
 }  // namespace internal
 
-void check_options(const TreeOptions& options, std::string_view estimator) {
+TreeOptions checked_options(TreeOptions options, std::string_view estimator, data::Task task,
+                            bool forest) {
+  const bool classes = task == data::Task::kClassification;
+  const auto& table = classes ? internal::decision_tree_classifier_parameters()
+                              : internal::decision_tree_parameters();
   const auto refuse = [&](const char* name, const std::string& value) {
-    for (const auto& parameter : internal::decision_tree_parameters()) {
+    for (const auto& parameter : table) {
       if (parameter.info.name == name)
         internal::throw_bad_value(estimator, parameter.info, value, "is out of range");
     }
@@ -79,11 +83,26 @@ void check_options(const TreeOptions& options, std::string_view estimator) {
     const double fraction = std::get<double>(value);
     return fraction > 0.0 && (one_allowed ? fraction <= 1.0 : fraction < 1.0);
   };
-  if (options.criterion != "squared_error") {
+  const std::vector<std::string> criteria =
+      classes ? std::vector<std::string>{"gini", "entropy", "log_loss"}
+              : std::vector<std::string>{"squared_error"};
+  if (options.criterion.empty()) options.criterion = criteria.front();
+  if (std::find(criteria.begin(), criteria.end(), options.criterion) == criteria.end()) {
     throw core::InvalidArgument(
         fmt::format("{}.criterion: '{}' is not offered", estimator, options.criterion),
-        "squared_error is the criterion of these trees");
+        fmt::format("the criteria of these trees: {}", fmt::join(criteria, ", ")));
   }
+  std::vector<std::string> class_weights = {"none"};
+  if (classes) class_weights.emplace_back("balanced");
+  if (classes && forest) class_weights.emplace_back("balanced_subsample");
+  if (std::find(class_weights.begin(), class_weights.end(), options.class_weight) ==
+      class_weights.end()) {
+    throw core::InvalidArgument(
+        fmt::format("{}.class_weight: '{}' is not offered", estimator, options.class_weight),
+        fmt::format("class_weight takes: {}", fmt::join(class_weights, ", ")));
+  }
+  if (options.max_features.kind == MaxFeatures::Kind::kDefault)
+    options.max_features = classes && forest ? MaxFeatures::sqrt() : MaxFeatures::all();
   if (options.max_depth && *options.max_depth < 1) refuse("max_depth", text_of(*options.max_depth));
   if (!in_range(options.min_samples_split, 2, true))
     refuse("min_samples_split", text_of(options.min_samples_split));
@@ -101,39 +120,51 @@ void check_options(const TreeOptions& options, std::string_view estimator) {
   if (!(options.min_impurity_decrease >= 0.0))
     refuse("min_impurity_decrease", text_of(options.min_impurity_decrease));
   if (!(options.ccp_alpha >= 0.0)) refuse("ccp_alpha", text_of(options.ccp_alpha));
+  return options;
 }
 
-DecisionTreeRegressor::DecisionTreeRegressor(Options options) : options_(std::move(options)) {
-  check_options(options_, name());
-}
+namespace {
 
-void DecisionTreeRegressor::fit(const TrainingSet& training, const FitContext& context) {
-  Estimator::check(training);
+/// Grows the tree; gives its nodes and, in `importances`, their shares.
+TreeNodes fit_tree(const TreeOptions& options, const TrainingSet& training,
+                   const FitContext& context, std::size_t n_classes,
+                   std::vector<double>& importances) {
   internal::check_ranks(training);
   exec::CoreBudget& budget =
       context.budget != nullptr ? *context.budget : exec::CoreBudget::current();
-  std::optional<RankedMatrix> own_ranks;
-  if (training.ranked == nullptr) own_ranks.emplace(training.x, &budget, context.max_cores);
-  const internal::WeightedRows rows = internal::weighted_rows(training);
-  const RankedMatrix& ranked = training.ranked != nullptr ? *training.ranked : *own_ranks;
-  const std::unique_ptr<const internal::CodedRows> coded =
-      internal::CodedRows::make(training.x, ranked, rows.rows.size(), budget, context.max_cores);
-  const internal::TreeTask task{.x = training.x,
-                                .ranked = &ranked,
-                                .coded = coded.get(),
-                                .y = training.y,
-                                .rows = rows.rows,
-                                .weights = rows.weights,
-                                .seed = context.seed,
-                                .instruction_set = core::instruction_set(),
-                                .stop = context.stop};
+  internal::WeightedRows rows = internal::weighted_rows(training);
+  const internal::GrowthLimits limits =
+      internal::limits_for(options, rows.rows.size(), training.x.cols);
+  if (options.class_weight != "none") internal::balance(rows, training.y, n_classes);
+  const internal::TreeTables tables(training, rows.rows.size(), n_classes, options, limits, false,
+                                    true, budget, context.max_cores);
   internal::TreeScratch scratch;
   std::vector<internal::GrownTree> trees;
-  trees.push_back(
-      internal::grow_tree(task, internal::limits_for(options_, rows.rows.size(), training.x.cols),
-                          scratch, &budget, context.max_cores));
-  nodes_ = internal::join_trees(trees, training.x.cols, 0, importances_, budget, context.max_cores);
+  trees.push_back(internal::grow_tree(tables.task(rows, context.seed, context.stop), limits,
+                                      scratch, &budget, context.max_cores));
+  std::vector<double> shares(training.x.cols, 0.0);
+  TreeNodes nodes =
+      internal::join_trees(trees, training.x.cols, n_classes, shares, budget, context.max_cores);
+  importances = std::move(shares);
   if (context.progress) context.progress(1, 1);
+  return nodes;
+}
+
+TreeNodes load_tree(const SectionReader& reader, data::Task task,
+                    std::vector<double>& importances) {
+  TreeNodes nodes = internal::load_trees(reader, importances, task);
+  if (nodes.trees() != 1) throw core::CorruptFile("a decision tree is one tree");
+  return nodes;
+}
+
+}  // namespace
+
+DecisionTreeRegressor::DecisionTreeRegressor(Options options)
+    : options_(checked_options(std::move(options), name(), task(), false)) {}
+
+void DecisionTreeRegressor::fit(const TrainingSet& training, const FitContext& context) {
+  Estimator::check(training);
+  nodes_ = fit_tree(options_, training, context, 0, importances_);
 }
 
 ParameterMap DecisionTreeRegressor::parameters() const {
@@ -156,9 +187,39 @@ void DecisionTreeRegressor::save(SectionWriter& writer) const {
 
 void DecisionTreeRegressor::load(const SectionReader& reader) {
   std::vector<double> importances;
-  TreeNodes nodes = internal::load_trees(reader, importances);
-  if (nodes.trees() != 1) throw core::CorruptFile("a decision tree is one tree");
-  nodes_ = std::move(nodes);
+  nodes_ = load_tree(reader, task(), importances);
+  importances_ = std::move(importances);
+}
+
+DecisionTreeClassifier::DecisionTreeClassifier(Options options)
+    : options_(checked_options(std::move(options), name(), task(), false)) {}
+
+void DecisionTreeClassifier::fit(const TrainingSet& training, const FitContext& context) {
+  nodes_ = fit_tree(options_, training, context, check_classes(training), importances_);
+}
+
+ParameterMap DecisionTreeClassifier::parameters() const {
+  return internal::write_parameters(internal::decision_tree_classifier_parameters(), options_);
+}
+
+std::unique_ptr<Estimator> DecisionTreeClassifier::clone() const {
+  return std::make_unique<DecisionTreeClassifier>(options_);
+}
+
+void DecisionTreeClassifier::predict_proba_rows(data::MatrixView x,
+                                                std::optional<std::span<const std::uint32_t>> rows,
+                                                std::span<double> out,
+                                                exec::CoreBudget& budget) const {
+  nodes_.predict_distributions(x, rows, out, budget);
+}
+
+void DecisionTreeClassifier::save(SectionWriter& writer) const {
+  internal::save_trees(writer, nodes_, importances_);
+}
+
+void DecisionTreeClassifier::load(const SectionReader& reader) {
+  std::vector<double> importances;
+  nodes_ = load_tree(reader, task(), importances);
   importances_ = std::move(importances);
 }
 

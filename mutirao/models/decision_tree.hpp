@@ -1,15 +1,17 @@
 #pragma once
 
-// A regression tree (CART), with exact splits.
+// A regression or classification tree (CART), with exact splits.
 //
-// Purpose: scikit-learn's DecisionTreeRegressor, sooner. Guarantees: every split is the best of all
-// thresholds of the features looked at, by squared error; thresholds lie midway between two values,
-// as scikit-learn's; where several features split equally well, one is drawn at random. Missing
+// Purpose: scikit-learn's DecisionTreeRegressor and DecisionTreeClassifier, sooner. Guarantees:
+// every split is the best of all thresholds of the features looked at, by squared error or
+// impurity; thresholds lie midway between two values, as scikit-learn's; where several features
+// split equally well, one is drawn at random; a leaf gives the share of each class in it. Missing
 // values (NaN) are tried on both sides and go, in prediction, where they went in training, or with
 // the larger part when training had none there. Thread safety and failure: models/estimator.hpp.
 //
-//   DecisionTreeRegressor tree({.max_depth = 6});
+//   DecisionTreeClassifier tree({.criterion = "entropy", .max_depth = 6});
 //   tree.fit(x, y);
+//   std::vector<double> probabilities = tree.predict_proba(x_new);
 
 #include <cstdint>
 #include <optional>
@@ -23,8 +25,9 @@ namespace mutirao::models {
 
 /// What limits the growth of a tree; names and defaults are scikit-learn's.
 struct TreeOptions {
-  /// "squared_error" is the one that is offered.
-  std::string criterion = "squared_error";
+  /// Regression: "squared_error". Classification: "gini", or "entropy", also called "log_loss".
+  /// Empty: the first of these.
+  std::string criterion;
   std::optional<std::int64_t> max_depth;
   CountOrFraction min_samples_split = std::int64_t{2};
   CountOrFraction min_samples_leaf = std::int64_t{1};
@@ -35,10 +38,15 @@ struct TreeOptions {
   double min_impurity_decrease = 0.0;
   /// Minimal cost-complexity pruning: subtrees that gain less per leaf are cut off.
   double ccp_alpha = 0.0;
+  /// Classification: "none"; "balanced": each class has the same weight; forests with bootstrap
+  /// also "balanced_subsample": each class has the same weight in the rows of each tree.
+  std::string class_weight = "none";
 };
 
-/// Throws core::InvalidArgument, naming `estimator`, the parameter and its value.
-void check_options(const TreeOptions& options, std::string_view estimator);
+/// `options` with what they leave to the estimator. Throws core::InvalidArgument, naming
+/// `estimator`, the parameter and its value.
+TreeOptions checked_options(TreeOptions options, std::string_view estimator, data::Task task,
+                            bool forest);
 
 class DecisionTreeRegressor final : public Estimator {
  public:
@@ -66,6 +74,39 @@ class DecisionTreeRegressor final : public Estimator {
  private:
   void predict_rows(data::MatrixView x, std::optional<std::span<const std::uint32_t>> rows,
                     std::span<double> out, exec::CoreBudget& budget) const override;
+
+  Options options_;
+  TreeNodes nodes_;
+  std::vector<double> importances_;
+};
+
+class DecisionTreeClassifier final : public Classifier {
+ public:
+  static constexpr std::string_view kName = "decision_tree";
+  using Options = TreeOptions;
+
+  explicit DecisionTreeClassifier(Options options = {});
+
+  using Estimator::fit;
+  void fit(const TrainingSet& training, const FitContext& context) override;
+
+  const Options& options() const noexcept { return options_; }
+  const TreeNodes& nodes() const noexcept { return nodes_; }
+  /// n_features values that sum to 1 (or are all 0): the share of each in the fall of the impurity.
+  const std::vector<double>& feature_importances() const noexcept { return importances_; }
+
+  std::string_view name() const noexcept override { return kName; }
+  ParameterMap parameters() const override;
+  std::unique_ptr<Estimator> clone() const override;
+  std::size_t n_classes() const noexcept override { return nodes_.n_classes(); }
+  bool fitted() const noexcept override { return nodes_.trees() != 0; }
+  std::size_t n_features() const noexcept override { return nodes_.n_features(); }
+  void save(SectionWriter& writer) const override;
+  void load(const SectionReader& reader) override;
+
+ private:
+  void predict_proba_rows(data::MatrixView x, std::optional<std::span<const std::uint32_t>> rows,
+                          std::span<double> out, exec::CoreBudget& budget) const override;
 
   Options options_;
   TreeNodes nodes_;

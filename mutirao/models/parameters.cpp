@@ -11,6 +11,7 @@ std::size_t MaxFeatures::resolve(std::size_t n_features) const noexcept {
   const auto p = static_cast<double>(n_features);
   double wanted = p;
   switch (kind) {
+    case Kind::kDefault:
     case Kind::kAll:
       break;
     case Kind::kCount:
@@ -53,6 +54,7 @@ std::string text_of(const MaxFeatures& value) {
       return "sqrt";
     case MaxFeatures::Kind::kLog2:
       return "log2";
+    case MaxFeatures::Kind::kDefault:
     case MaxFeatures::Kind::kAll:
       break;
   }

@@ -33,12 +33,13 @@ using CountOrFraction = std::variant<std::int64_t, double>;
 
 /// How many features a node looks at.
 struct MaxFeatures {
-  enum class Kind : std::uint8_t { kAll, kCount, kFraction, kSqrt, kLog2 };
-  Kind kind = Kind::kAll;
+  /// kDefault: what the estimator has as its default: sqrt for forests of classifiers, else all.
+  enum class Kind : std::uint8_t { kDefault, kAll, kCount, kFraction, kSqrt, kLog2 };
+  Kind kind = Kind::kDefault;
   std::int64_t count = 0;
   double fraction = 1.0;
 
-  static MaxFeatures all() noexcept { return {}; }
+  static MaxFeatures all() noexcept { return {.kind = Kind::kAll}; }
   static MaxFeatures sqrt() noexcept { return {.kind = Kind::kSqrt}; }
   static MaxFeatures log2() noexcept { return {.kind = Kind::kLog2}; }
   static MaxFeatures of(std::int64_t count) noexcept {

@@ -73,6 +73,23 @@ void print_hashes() {
                    hash_of(*estimator, problem.x));
       }
     }
+    for (const int n_classes : {0, 2, 5}) {
+      std::vector<double> y = problem.y;
+      for (double& value : y) {
+        if (n_classes == 2) value = value > 18.0 ? 1.0 : 0.0;
+        if (n_classes == 5) value = std::clamp(std::floor((value + 5.0) / 10.0), 0.0, 4.0);
+      }
+      for (const char* model : {"random_forest", "extra_trees"}) {
+        ParameterMap parameters = {{"n_estimators", "2"}, {"max_features", "sqrt"}};
+        if (n_classes != 0) parameters["criterion"] = n_classes == 2 ? "gini" : "entropy";
+        const auto estimator =
+            make_estimator(model, parameters,
+                           n_classes == 0 ? data::Task::kRegression : data::Task::kClassification);
+        estimator->fit(problem.x, y, {.seed = 3});
+        fmt::print("hash {} {} {} classes {:016x}\n", model, missing, n_classes,
+                   hash_of(*estimator, problem.x));
+      }
+    }
   }
 }
 

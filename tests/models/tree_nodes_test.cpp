@@ -82,7 +82,7 @@ TEST(TreeNodes, RefusesWordsThatAreNoTree) {
 /// Trees of one split each, on three classes: x <= 0 to the left.
 struct Stumps {
   std::vector<internal::GrownTree> trees;
-  std::vector<double> importances;
+  std::vector<double> importances = {0.0};
 
   /// `left` and `right` as in GrownNode::distribution, rows of `distributions`.
   void add(std::uint32_t left, std::uint32_t right, const std::vector<double>& distributions) {
@@ -120,7 +120,7 @@ TEST(TreeNodes, GiveTheMeanOfTheDistributionsOfLeaves) {
 
 TEST(TreeNodes, OfTwoClassesKeepTheProbabilityOfTheSecond) {
   std::vector<internal::GrownTree> trees = {internal::pack(chain(1, false), 1, 1.0, 2)};
-  std::vector<double> importances;
+  std::vector<double> importances(1);
   const TreeNodes nodes =
       internal::join_trees(trees, 1, 2, importances, exec::CoreBudget::current(), 0);
   const double x[] = {-1.0, 1.0};

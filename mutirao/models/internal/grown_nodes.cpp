@@ -93,13 +93,12 @@ void normalise(std::vector<double>& importances) {
 TreeNodes join_trees(std::vector<GrownTree>& trees, std::size_t n_features, std::size_t n_classes,
                      std::vector<double>& importances, exec::CoreBudget& budget,
                      std::size_t max_cores) {
-  importances.assign(n_features, 0.0);
   std::vector<std::vector<std::uint64_t>> words;
   std::vector<bool> root_is_leaf;
   std::vector<double> distributions;
   for (GrownTree& tree : trees) {
     normalise(tree.importances);
-    for (std::size_t j = 0; j < n_features; ++j) importances[j] += tree.importances[j];
+    for (std::size_t j = 0; j < tree.importances.size(); ++j) importances[j] += tree.importances[j];
     if (n_classes > 2) {
       for (const std::uint32_t word : tree.mixed)
         tree.words[word] += distributions.size() / n_classes;
@@ -110,7 +109,6 @@ TreeNodes join_trees(std::vector<GrownTree>& trees, std::size_t n_features, std:
     words.push_back(std::move(tree.words));
     root_is_leaf.push_back(tree.root_is_leaf);
   }
-  normalise(importances);
   return {n_features, std::move(words), std::move(root_is_leaf), budget,
           max_cores,  n_classes,        std::move(distributions)};
 }

@@ -43,8 +43,8 @@ struct GrownTree {
 /// Scales to sum 1, unless all are 0.
 void normalise(std::vector<double>& importances);
 
-/// Moves the trees into one TreeNodes, and the mean of their importances, scaled to sum 1, into
-/// `importances`.
+/// Moves the trees into one TreeNodes; adds their importances, scaled to sum 1, to `importances`
+/// (n_features numbers).
 TreeNodes join_trees(std::vector<GrownTree>& trees, std::size_t n_features, std::size_t n_classes,
                      std::vector<double>& importances, exec::CoreBudget& budget,
                      std::size_t max_cores);

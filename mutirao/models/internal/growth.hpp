@@ -28,6 +28,8 @@ class NodeStream {
     __extension__ using Wide = unsigned __int128;
     return static_cast<std::uint64_t>(static_cast<Wide>(mix(state_ += kGamma)) * bound >> 64);
   }
+  /// In [0, 1), 53 bits.
+  double uniform() noexcept { return static_cast<double>(mix(state_ += kGamma) >> 11) * 0x1.0p-53; }
   static std::uint64_t child(std::uint64_t key, bool left) noexcept {
     return mix(key ^ (left ? 0x6a09e667f3bcc908ULL : 0xbb67ae8584caa73bULL));
   }
@@ -62,17 +64,20 @@ struct Split {
 struct Growth {
   const TreeTask& task;
   const GrowthLimits& limits;
-  double centre;      // what was taken off every y
-  double min_weight;  // on either side of a split
-  double weight;      // of the whole tree
+  double centre;       // what was taken off every y
+  double min_weight;   // on either side of a split
+  double weight;       // of the whole tree
+  double scale = 1.0;  // from the fall of the squared error to that of the impurity
 
   bool divisible(const OpenNode& node) const noexcept {
     return node.rows() >= limits.min_samples_split && node.rows() >= 2 * limits.min_samples_leaf &&
            node.depth < limits.max_depth && node.total.w >= 2 * min_weight;
   }
   bool worth(const Split& split, const OpenNode& node) const noexcept {
-    if (split.cut.left == 0) return false;
-    const double improvement = split.cut.score / node.total.w / weight;
+    return split.cut.left != 0 && worth(split.cut.score, node);
+  }
+  bool worth(double score, const OpenNode& node) const noexcept {
+    const double improvement = scale * score / node.total.w / weight;
     return improvement + std::numeric_limits<double>::epsilon() >= limits.min_impurity_decrease;
   }
 };
@@ -171,7 +176,7 @@ inline std::pair<OpenNode, OpenNode> divide(const Growth& growth, std::vector<Gr
   const auto left_node = static_cast<std::uint32_t>(nodes.size());
   nodes.resize(nodes.size() + 2);
   nodes[node.node] = {.value = growth.centre + node.total.wy / node.total.w,
-                      .gain = split.cut.score / node.total.w,
+                      .gain = growth.scale * split.cut.score / node.total.w,
                       .below = division.below,
                       .above = division.above,
                       .feature = static_cast<std::uint32_t>(split.feature),
@@ -209,7 +214,7 @@ void make_leaf(const Growth& growth, GrownNode& leaf, std::size_t n, Target y_of
   leaf.gain = 0.0;
   for (std::size_t i = 0; i < n; ++i) {
     const double difference = y_of(i) - leaf.value;
-    leaf.gain += w_of(i) * difference * difference;
+    leaf.gain += growth.scale * w_of(i) * difference * difference;
   }
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "mutirao/models/decision_tree.hpp"
+#include "mutirao/models/extra_trees.hpp"
 #include "mutirao/models/linear_regression.hpp"
 #include "mutirao/models/parameters.hpp"
 #include "mutirao/models/random_forest.hpp"
@@ -26,7 +27,11 @@ struct Parameter {
 
 const std::vector<Parameter<LinearRegressionOptions>>& linear_regression_parameters();
 const std::vector<Parameter<TreeOptions>>& decision_tree_parameters();
+const std::vector<Parameter<TreeOptions>>& decision_tree_classifier_parameters();
 const std::vector<Parameter<RandomForestOptions>>& random_forest_parameters();
+const std::vector<Parameter<RandomForestOptions>>& random_forest_classifier_parameters();
+const std::vector<Parameter<ExtraTreesOptions>>& extra_trees_parameters();
+const std::vector<Parameter<ExtraTreesOptions>>& extra_trees_classifier_parameters();
 
 /// Parameters that scikit-learn has and we do not: name -> why, and what to do.
 const std::map<std::string, std::string>& not_offered();

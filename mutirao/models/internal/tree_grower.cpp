@@ -12,7 +12,11 @@
 #include "mutirao/models/internal/counted_grower.hpp"
 #include "mutirao/models/internal/grown_nodes.hpp"
 #include "mutirao/models/internal/growth.hpp"
+#include "mutirao/models/internal/random_search.hpp"
+#include "mutirao/models/internal/row_grower.hpp"
+#include "mutirao/models/internal/row_targets.hpp"
 #include "mutirao/models/internal/small_grower.hpp"
+#include "mutirao/models/internal/sorted_search.hpp"
 #include "mutirao/models/internal/tree_kernels.hpp"
 #include "mutirao/models/internal/tree_tile.hpp"
 
@@ -345,6 +349,10 @@ struct TreeScratch::Buffers {
   std::vector<GrownNode> nodes;
   std::vector<Lane> lanes;
   CountedTree counted;
+  std::vector<std::uint32_t> rows;
+  std::vector<std::uint32_t> room;
+  SumTargets sum_targets;
+  ClassTargets class_targets;
 };
 
 namespace {
@@ -437,7 +445,54 @@ void grow_counted(const Growth& growth, TreeScratch::Buffers& buffers, exec::Cor
                     std::vector<std::uint32_t>& room) { grower.fill_tile(node, part, room); });
 }
 
+/// Nodes of at most so many rows get the sorted lists of all features.
+constexpr std::size_t kRowsWorthLists = 64;
+
+template <class Search>
+void grow_by_rows(const Growth& growth, Search&& search, TreeScratch::Buffers& buffers,
+                  std::size_t cut, std::vector<OpenNode>& frontier) {
+  RowGrower grower(growth, search, buffers.rows, buffers.room, buffers.nodes);
+  if (growth.limits.max_leaf_nodes != 0) {
+    grower.grow_best_first(growth.limits.max_leaf_nodes);
+  } else {
+    grower.grow(cut, frontier);
+  }
+}
+
+/// Where thresholds are drawn, classes are counted, or few features are looked at.
+void grow_by_rows(const Growth& growth, TreeScratch::Buffers& buffers, exec::CoreBudget* budget,
+                  std::size_t max_cores) {
+  const TreeTask& task = growth.task;
+  const bool sums = grown_on_sums(task.n_classes, task.impurity);
+  std::vector<OpenNode> frontier;
+  if (task.row_values != nullptr) {
+    if (sums) {
+      grow_by_rows(growth, RandomSearch(growth, *task.row_values, buffers.sum_targets), buffers, 0,
+                   frontier);
+    } else {
+      grow_by_rows(growth, RandomSearch(growth, *task.row_values, buffers.class_targets), buffers,
+                   0, frontier);
+    }
+    return;
+  }
+  if (!sums) {
+    grow_by_rows(growth, SortedClassSearch(growth, *task.row_ranks, buffers.class_targets), buffers,
+                 0, frontier);
+    return;
+  }
+  SortedSumSearch search(growth, *task.row_ranks, buffers.sum_targets);
+  grow_by_rows(growth, search, buffers, kRowsWorthLists, frontier);
+  grow_frontier(growth, frontier, buffers, budget, max_cores,
+                [&](const OpenNode& node, Tile<NarrowEntry>& part, std::vector<std::uint32_t>&) {
+                  search.fill_tile(buffers.rows.data() + node.first, node.rows(), part);
+                });
+}
+
 }  // namespace
+
+bool looks_at_few(const GrowthLimits& limits, std::size_t n_features) noexcept {
+  return limits.max_leaf_nodes == 0 && 4 * limits.max_features <= n_features;
+}
 
 TreeScratch::TreeScratch() : buffers_(std::make_unique<Buffers>()) {}
 TreeScratch::~TreeScratch() = default;
@@ -453,22 +508,28 @@ GrownTree grow_tree(const TreeTask& task, const GrowthLimits& limits, TreeScratc
     weight += w;
     weighted_y += w * task.y[task.rows[i]];
   }
+  const bool sums = grown_on_sums(task.n_classes, task.impurity);
   const Growth growth{.task = task,
                       .limits = limits,
-                      .centre = weighted_y / weight,
+                      // Counts of classes stay whole numbers, which add up exactly.
+                      .centre = task.n_classes == 0 ? weighted_y / weight : 0.0,
                       .min_weight = limits.min_weight_fraction_leaf * weight,
-                      .weight = weight};
+                      .weight = weight,
+                      .scale = sums && task.n_classes != 0 ? 2.0 : 1.0};
   TreeScratch::Buffers& buffers = scratch.buffers();
-  if (CountedGrower::possible(growth)) {
+  if (task.row_values != nullptr || task.row_ranks != nullptr) {
+    grow_by_rows(growth, buffers, budget, max_cores);
+  } else if (CountedGrower::possible(growth)) {
     grow_counted(growth, buffers, budget, max_cores);
   } else if (task.rows.size() <= kNarrowRows) {
     grow_all(growth, buffers.narrow, buffers, budget, max_cores);
   } else {
     grow_all(growth, buffers.wide, buffers, budget, max_cores);
   }
-  set_thresholds(task, buffers.nodes);
+  if (task.row_values == nullptr) set_thresholds(task, buffers.nodes);
   if (limits.ccp_alpha > 0.0) prune(buffers.nodes, limits.ccp_alpha, weight);
-  return pack(buffers.nodes, task.x.cols, weight);
+  return pack(buffers.nodes, task.x.cols, weight, task.n_classes,
+              sums ? std::span<const double>{} : buffers.class_targets.distributions());
 }
 
 }  // namespace mutirao::models::internal

@@ -24,6 +24,7 @@
 #include "mutirao/data/matrix.hpp"
 #include "mutirao/exec/core_budget.hpp"
 #include "mutirao/models/internal/grown_nodes.hpp"
+#include "mutirao/models/internal/impurity.hpp"
 #include "mutirao/models/ranked_matrix.hpp"
 
 namespace mutirao::models::internal {
@@ -41,18 +42,31 @@ struct GrowthLimits {
 };
 
 class CodedRows;
+class RowRanks;
+class RowValues;
 
 struct TreeTask {
   data::MatrixView x;
   const RankedMatrix* ranked = nullptr;
-  const CodedRows* coded = nullptr;     ///< of all rows of x, where that is worth it
-  std::span<const double> y;            ///< per row of x
+  const CodedRows* coded = nullptr;       ///< of all rows of x, where that is worth it
+  const RowRanks* row_ranks = nullptr;    ///< for classes, or where few features are looked at
+  const RowValues* row_values = nullptr;  ///< thresholds are drawn; all above are not needed then
+  std::span<const double> y;              ///< per row of x; for classes 0, 1, ...
+  std::size_t n_classes = 0;              ///< 0: y are numbers
+  Impurity impurity = Impurity::kSquaredError;
   std::span<const std::uint32_t> rows;  ///< distinct, increasing, of positive weight
   std::span<const double> weights;      ///< per entry of rows; empty: all 1
   std::uint64_t seed = 0;               ///< of this tree
   core::InstructionSet instruction_set = core::InstructionSet::kBaseline;
   std::stop_token stop;
 };
+
+/// Whether such a tree is grown on sums of its targets rather than on counts of classes.
+inline bool grown_on_sums(std::size_t n_classes, Impurity impurity) noexcept {
+  return n_classes == 0 || (n_classes <= 2 && impurity == Impurity::kGini);
+}
+/// Whether sorting in each node is less work than carrying the sorted lists of all features down.
+bool looks_at_few(const GrowthLimits& limits, std::size_t n_features) noexcept;
 
 /// Memory that is used again for the next tree on the same thread.
 class TreeScratch {

@@ -10,11 +10,12 @@ import pathlib
 
 import numpy as np
 from sklearn import datasets
-from sklearn.ensemble import RandomForestRegressor
+from sklearn.ensemble import (ExtraTreesClassifier, ExtraTreesRegressor, RandomForestClassifier,
+                              RandomForestRegressor)
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
-from sklearn.model_selection import KFold
-from sklearn.tree import DecisionTreeRegressor
+from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 HERE = pathlib.Path(__file__).parent
 
@@ -94,6 +95,112 @@ def linear():
     })
 
 
+def in_order(t):
+    """The nodes of a tree in depth-first order."""
+    order, stack = [], [0]
+    while stack:
+        node = stack.pop()
+        order.append(node)
+        if t.children_left[node] != -1:
+            stack += [t.children_right[node], t.children_left[node]]
+    return order
+
+
+def class_splits():
+    """Trees of classes where no two splits of a node are equally good: any seed gives the same."""
+    x, y = datasets.make_friedman1(n_samples=400, n_features=6, noise=1.0, random_state=7)
+    r = np.random.default_rng(10)
+    weights = r.uniform(0.5, 2.0, len(y))
+    settings = [
+        {"max_depth": 3},
+        {"max_depth": 5, "min_samples_leaf": 12},
+        {"min_samples_split": 0.25, "min_samples_leaf": 12},
+        {"min_weight_fraction_leaf": 0.06},
+        {"max_leaf_nodes": 9, "min_samples_leaf": 10},
+        {"min_impurity_decrease": 0.02, "min_samples_leaf": 8},
+        {"min_samples_leaf": 12, "ccp_alpha": 0.01},
+        {"min_samples_leaf": 12, "ccp_alpha": 0.03},
+        {"min_samples_leaf": 14, "class_weight": "balanced"},
+    ]
+    cases = []
+    targets = {}
+    for n_classes in (2, 4):
+        edges = np.quantile(y, [0.3] if n_classes == 2 else [0.15, 0.4, 0.7])
+        c = targets[n_classes] = np.searchsorted(edges, y)
+        for weighted in (False, True):
+            for criterion in ("gini", "entropy"):
+                for params in settings:
+                    w = weights if weighted else None
+                    trees = [DecisionTreeClassifier(random_state=seed, criterion=criterion,
+                                                    **params).fit(x, c, sample_weight=w)
+                             for seed in range(12)]
+                    t = trees[0].tree_
+                    if any(not np.array_equal(other.tree_.feature, t.feature) or
+                           not np.array_equal(other.tree_.threshold, t.threshold)
+                           for other in trees):
+                        continue
+                    order = in_order(t)
+                    shares = t.value[:, 0, :] / t.value[:, 0, :].sum(axis=1, keepdims=True)
+                    leaf = [t.children_left[i] == -1 for i in order]
+                    cases.append({
+                        "params": {"criterion": criterion, **{k: str(v) for k, v in params.items()}},
+                        "weighted": weighted, "n_classes": n_classes,
+                        "feature": [-1 if leaf[k] else int(t.feature[i])
+                                    for k, i in enumerate(order)],
+                        "threshold": [float(t.threshold[i]) for i in order],
+                        "shares": [numbers(shares[i]) if leaf[k] else []
+                                   for k, i in enumerate(order)],
+                        "importances": numbers(trees[0].feature_importances_),
+                    })
+    write("class_splits.json",
+          {"x": columns(x), "y": {k: numbers(v) for k, v in targets.items()},
+           "weights": numbers(weights), "cases": cases})
+
+
+def forest_scores():
+    """Per seed the mean score of the held-out folds, which each seed draws: to be compared in pairs."""
+    tables = {
+        "diabetes": (datasets.load_diabetes(return_X_y=True, scaled=False), False),
+        "breast_cancer": (datasets.load_breast_cancer(return_X_y=True), True),
+        "digits": (datasets.load_digits(return_X_y=True), True),
+        "wine": (datasets.load_wine(return_X_y=True), True),
+        "iris": (datasets.load_iris(return_X_y=True), True),
+    }
+    out = []
+    for name, ((x, y), classes) in tables.items():
+        x = np.round(x, 6)
+        folds = []
+        for seed in range(60 if name == "diabetes" else 20):  # small and noisy
+            fold = np.zeros(len(y), int)
+            split = (StratifiedKFold if classes else KFold)(5, shuffle=True, random_state=seed)
+            for k, (_, test) in enumerate(split.split(x, y)):
+                fold[test] = k
+            folds.append(fold)
+        cases = []
+        for model, params in (("random_forest", {}), ("extra_trees", {}),
+                              ("random_forest", {"criterion": "entropy", "min_samples_leaf": 3,
+                                                 "class_weight": "balanced_subsample"}),
+                              ("extra_trees", {"max_features": 0.5, "min_samples_leaf": 2})):
+            if "class_weight" in params and not classes:
+                params = {"max_features": "sqrt", "min_samples_leaf": 3}
+            make = {("random_forest", True): RandomForestClassifier,
+                    ("random_forest", False): RandomForestRegressor,
+                    ("extra_trees", True): ExtraTreesClassifier,
+                    ("extra_trees", False): ExtraTreesRegressor}[model, classes]
+            scores = []
+            for seed, fold in enumerate(folds):
+                scores.append(float(np.mean([
+                    make(random_state=seed, n_estimators=25, **params)
+                    .fit(x[fold != k], y[fold != k]).score(x[fold == k], y[fold == k])
+                    for k in range(5)])))
+            cases.append({"model": model, "params": {"n_estimators": "25",
+                                                     **{k: str(v) for k, v in params.items()}},
+                          "scores": scores})
+        out.append({"name": name, "classes": classes, "x": columns(x), "y": numbers(y),
+                    "folds": ["".join(map(str, fold)) for fold in folds], "cases": cases})
+    write("forest_scores.json", out)
+
+
 def same_splits():
     """Trees on data without ties: every split is determined."""
     x, y = datasets.make_friedman1(n_samples=300, n_features=6, noise=1.0, random_state=5)
@@ -117,12 +224,7 @@ def same_splits():
             w = weights if weighted else None
             tree = DecisionTreeRegressor(random_state=0, **params).fit(x, y, sample_weight=w)
             t = tree.tree_
-            order, stack = [], [0]
-            while stack:
-                node = stack.pop()
-                order.append(node)
-                if t.children_left[node] != -1:
-                    stack += [t.children_right[node], t.children_left[node]]
+            order = in_order(t)
             cases.append({
                 "params": {k: str(v) for k, v in params.items()}, "weighted": weighted,
                 "feature": [int(t.feature[i]) if t.children_left[i] != -1 else -1 for i in order],
@@ -186,5 +288,7 @@ def metrics():
 if __name__ == "__main__":
     linear()
     same_splits()
+    class_splits()
     metrics()
     quality()
+    forest_scores()

@@ -1,0 +1,145 @@
+#pragma once
+
+// Sorts the rows of a node by a feature.
+//
+// Note [Nodes are sorted where few features are looked at]: carrying the sorted list of every
+// feature down costs a pass over all of them per level of the tree. A node that looks at a few
+// only sorts these: its ranks in them, packed with the row's position in the node into one integer,
+// by radix, or by insertion when there are few. Equal ranks stay in the order of the rows, so the
+// list is the one that would have been carried down.
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "mutirao/models/internal/row_tables.hpp"
+#include "mutirao/models/internal/tree_kernels.hpp"
+
+namespace mutirao::models::internal {
+
+/// Ranks of the rows of a node in one feature.
+struct NodeRanks {
+  std::uint32_t least = RowRanks::kMissing;  ///< of those that are present
+  std::uint32_t most = 0;
+  std::size_t missing = 0;
+
+  NodeRanks(const std::uint32_t* ranks, std::size_t n) noexcept {
+    for (std::size_t i = 0; i < n; ++i) {
+      const bool present = ranks[i] != RowRanks::kMissing;
+      least = std::min(least, ranks[i]);
+      most = std::max(most, present ? ranks[i] : 0);
+      missing += present ? 0 : 1;
+    }
+  }
+  /// Whether nothing can be split by it.
+  bool constant(std::size_t n) const noexcept {
+    return missing == n || (missing == 0 && least == most);
+  }
+};
+
+class RankSorter {
+ public:
+  /// list[0, n): entries in the order of the feature: how many values lie below, position; missing
+  /// ones last, with kMissingRank. Requires: n <= kMissingRank<Entry>.
+  template <class Entry>
+  void sort(const std::uint32_t* ranks, std::size_t n, const NodeRanks& found, Entry* list) {
+    const std::uint32_t span = found.missing == n ? 0 : found.most - found.least + 1;
+    const auto value_bits = static_cast<unsigned>(std::bit_width(span));
+    const auto position_bits = static_cast<unsigned>(std::bit_width(n - 1));
+    if (n <= kInsertion) {
+      insert(ranks, n, found.least, span, list);
+    } else if (value_bits + position_bits <= 32) {
+      radix<std::uint32_t>(ranks, n, found.least, span, position_bits, narrow_, list);
+    } else {
+      radix<std::uint64_t>(ranks, n, found.least, span, position_bits, wide_, list);
+    }
+  }
+
+ private:
+  static constexpr std::size_t kInsertion = 20;
+  static constexpr unsigned kMostDigitBits = 11;
+
+  template <class Key>
+  struct Room {
+    std::vector<Key> from;
+    std::vector<Key> to;
+  };
+
+  /// From sorted keys to the entries of a list.
+  template <class Key, class Entry>
+  static void write(const Key* keys, std::size_t n, unsigned position_bits, std::uint32_t span,
+                    Entry* list) noexcept {
+    const Key positions = (Key{1} << position_bits) - 1;
+    Entry below = 0;
+    Key before = keys[0] >> position_bits;
+    for (std::size_t i = 0; i < n; ++i) {
+      const Key value = keys[i] >> position_bits;
+      below = static_cast<Entry>(below + (value != before ? 1 : 0));
+      before = value;
+      const Entry rank = value == span ? kMissingRank<Entry> : below;
+      list[i] =
+          static_cast<Entry>(rank << kRankShift<Entry> | static_cast<Entry>(keys[i] & positions));
+    }
+  }
+
+  template <class Entry>
+  static void insert(const std::uint32_t* ranks, std::size_t n, std::uint32_t least,
+                     std::uint32_t span, Entry* list) noexcept {
+    constexpr unsigned kPositionBits = 32;
+    std::array<std::uint64_t, kInsertion> keys;
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::uint64_t key =
+          std::uint64_t{std::min(ranks[i] - least, span)} << kPositionBits | i;
+      std::size_t at = i;
+      for (; at != 0 && keys[at - 1] > key; --at) keys[at] = keys[at - 1];
+      keys[at] = key;
+    }
+    write(keys.data(), n, kPositionBits, span, list);
+  }
+
+  template <class Key, class Entry>
+  void radix(const std::uint32_t* ranks, std::size_t n, std::uint32_t least, std::uint32_t span,
+             unsigned position_bits, Room<Key>& room, Entry* list) {
+    const auto value_bits = static_cast<unsigned>(std::bit_width(span));
+    // Small nodes have small digits: clearing the counts must not cost more than the rows.
+    const unsigned most = n < 256 ? 6 : n < 2048 ? 8 : kMostDigitBits;
+    const unsigned passes = std::max(1U, (value_bits + most - 1) / most);
+    const unsigned digit_bits = (value_bits + passes - 1) / passes;
+    const std::size_t digits = std::size_t{1} << digit_bits;
+    const Key mask = static_cast<Key>(digits - 1);
+    counts_.assign(passes << digit_bits, 0);
+    room.from.resize(std::max(room.from.size(), n));
+    room.to.resize(std::max(room.to.size(), n));
+    Key* from = room.from.data();
+    Key* to = room.to.data();
+    for (std::size_t i = 0; i < n; ++i) {
+      Key value = std::min(ranks[i] - least, span);
+      from[i] = value << position_bits | static_cast<Key>(i);
+      for (unsigned pass = 0; pass < passes; ++pass, value >>= digit_bits)
+        ++counts_[(pass << digit_bits) + (value & mask)];
+    }
+    for (unsigned pass = 0; pass < passes; ++pass) {
+      std::uint32_t* count = counts_.data() + (std::size_t{pass} << digit_bits);
+      const unsigned shift = position_bits + pass * digit_bits;
+      if (count[from[0] >> shift & mask] == n) continue;
+      std::uint32_t first = 0;
+      for (std::size_t digit = 0; digit < digits; ++digit) {
+        const std::uint32_t of_digit = count[digit];
+        count[digit] = first;
+        first += of_digit;
+      }
+      for (std::size_t i = 0; i < n; ++i) to[count[from[i] >> shift & mask]++] = from[i];
+      std::swap(from, to);
+    }
+    write(from, n, position_bits, span, list);
+  }
+
+  std::vector<std::uint32_t> counts_;
+  Room<std::uint32_t> narrow_;
+  Room<std::uint64_t> wide_;
+};
+
+}  // namespace mutirao::models::internal

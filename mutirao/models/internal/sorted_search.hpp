@@ -1,0 +1,378 @@
+#pragma once
+
+// The best of all thresholds of the features that a node looks at; see
+// Note [Nodes are sorted where few features are looked at] in rank_sorter.hpp.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "mutirao/models/internal/growth.hpp"
+#include "mutirao/models/internal/rank_sorter.hpp"
+#include "mutirao/models/internal/row_grower.hpp"
+#include "mutirao/models/internal/row_tables.hpp"
+#include "mutirao/models/internal/row_targets.hpp"
+#include "mutirao/models/internal/tree_kernels.hpp"
+
+namespace mutirao::models::internal {
+
+/// What searches by rank share: a node's ranks, and the sides of its rows.
+template <class Targets>
+class RankSearch {
+ public:
+  RankSearch(const Growth& growth, const RowRanks& ranks, Targets& targets)
+      : growth_(growth), ranks_(ranks), targets_(targets), draw_(ranks.features()) {
+    targets_.begin(growth);
+  }
+
+  void load(const std::uint32_t* rows, std::size_t n) { targets_.load(rows, n); }
+  Sums total() const noexcept { return {.wy = 0.0, .w = targets_.weight()}; }
+  bool pure() const noexcept { return targets_.pure(); }
+  void leaf(GrownNode& node, std::size_t n) { targets_.leaf(growth_, node, n); }
+  void inner(GrownNode& node) { targets_.inner(growth_, node); }
+
+  /// Per row: 1 on the left, 0 on the right.
+  const std::uint8_t* sides(const RowSplit& split, const std::uint32_t* rows, std::size_t n) {
+    const std::uint32_t* ranks = gather(rows, n, split.feature);
+    sides_.resize(std::max(sides_.size(), n));
+    const std::uint8_t missing = split.missing_left ? 1 : 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      sides_[i] = ranks[i] == RowRanks::kMissing
+                      ? missing
+                      : static_cast<std::uint8_t>(ranks[i] <= split.rank);
+    }
+    return sides_.data();
+  }
+
+ protected:
+  const std::uint32_t* gather(const std::uint32_t* rows, std::size_t n, std::size_t feature) {
+    node_ranks_.resize(std::max(node_ranks_.size(), n));
+    ranks_.gather(rows, n, feature, node_ranks_.data());
+    return node_ranks_.data();
+  }
+
+  const Growth& growth_;
+  const RowRanks& ranks_;
+  Targets& targets_;
+  FeatureDraw draw_;
+  RankSorter sorter_;
+  std::vector<std::uint32_t> node_ranks_;
+  std::vector<std::uint8_t> sides_;
+  std::vector<Cut> cuts_;  // per feature that is looked at
+  std::vector<std::uint32_t> equals_;
+};
+
+class SortedSumSearch : public RankSearch<SumTargets> {
+ public:
+  SortedSumSearch(const Growth& growth, const RowRanks& ranks, SumTargets& targets)
+      : RankSearch(growth, ranks, targets),
+        cut_limits_{.min_rows = growth.limits.min_samples_leaf, .min_weight = growth.min_weight} {}
+
+  Sums total() const noexcept { return targets_.total(); }
+  RowSplit best(const std::uint32_t* rows, std::size_t n, NodeStream& stream) {
+    return n < kMissingRank<NarrowEntry> ? best_of(rows, n, stream, narrow_)
+                                         : best_of(rows, n, stream, wide_);
+  }
+
+  /// The rows as a tile with the sorted lists of all features.
+  void fill_tile(const std::uint32_t* rows, std::size_t n, Tile<NarrowEntry>& tile) {
+    tile.resize(n, ranks_.features());
+    for (std::size_t i = 0; i < n; ++i) {
+      tile.row[i] = rows[i];
+      tile.y[i] = targets_.target(rows[i]);
+      tile.sums[i] = targets_.sums_of(rows[i]);
+    }
+    for (std::size_t j = 0; j < ranks_.features(); ++j) {
+      const std::uint32_t* ranks = gather(rows, n, j);
+      sorter_.sort(ranks, n, NodeRanks(ranks, n), tile.list(j));
+    }
+  }
+
+ private:
+  template <class Entry>
+  struct Lists {
+    std::vector<Entry> entries;
+    std::vector<Entry*> list;  // per feature that is looked at
+  };
+
+  template <class Entry>
+  RowSplit best_of(const std::uint32_t* rows, std::size_t n, NodeStream& stream,
+                   Lists<Entry>& lists) {
+    const TreeKernels<Entry>& kernels = tree_kernels<Entry>(growth_.task.instruction_set);
+    const std::size_t stride = n + kReadBeyond;
+    const std::size_t most = std::min(growth_.limits.max_features, ranks_.features());
+    if (lists.entries.size() < most * stride) lists.entries.resize(most * stride);
+    lists.list.clear();
+    draw_.choose(growth_.limits.max_features, stream, [&](std::size_t j) {
+      const std::uint32_t* ranks = gather(rows, n, j);
+      const NodeRanks found(ranks, n);
+      if (found.constant(n)) return true;
+      Entry* list = lists.entries.data() + lists.list.size() * stride;
+      sorter_.sort(ranks, n, found, list);
+      lists.list.push_back(list);
+      return false;
+    });
+    const std::vector<std::uint32_t>& chosen = draw_.chosen();
+    if (chosen.empty()) return {};
+    const Sums total = targets_.total();
+    const Sums* sums = targets_.sums();
+    cuts_.resize(chosen.size());
+    kernels.best_cuts(lists.list.data(), chosen.size(), n, sums, total, cut_limits_, cuts_.data());
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+      const Entry* list = lists.list[i];
+      std::size_t present = n;
+      Sums missing;
+      for (; rank_of(list[present - 1]) == kMissingRank<Entry>; --present) {
+        missing.wy += sums[row_of(list[present - 1])].wy;
+        missing.w += sums[row_of(list[present - 1])].w;
+      }
+      if (present == n) continue;
+      const Cut left = kernels.best_cut(list, present, sums, total, missing, n - present,
+                                        cut_limits_, cuts_[i].score);
+      if (left.left == 0) continue;
+      cuts_[i] = left;
+      cuts_[i].missing_left = true;
+    }
+    const std::size_t best = draw_best(cuts_, stream, equals_);
+    if (best == cuts_.size() || cuts_[best].left == 0) return {};
+    const Entry* list = lists.list[best];
+    const Cut& cut = cuts_[best];
+    const std::uint32_t below = rows[row_of(list[cut.left - 1])];
+    std::uint32_t rank = 0;
+    ranks_.gather(&below, 1, chosen[best], &rank);
+    return {.score = cut.score,
+            .feature = chosen[best],
+            .missing_left = cut.missing_left,
+            .has_missing = rank_of(list[n - 1]) == kMissingRank<Entry>,
+            .rank = rank,
+            .below = below,
+            .above = rank_of(list[cut.left]) == kMissingRank<Entry> ? kMissingAbove
+                                                                    : rows[row_of(list[cut.left])]};
+  }
+
+  CutLimits cut_limits_;
+  Lists<NarrowEntry> narrow_;
+  Lists<WideEntry> wide_;
+};
+
+/// Classes by their counts, which move from the right side to the left one as a list is scanned.
+class SortedClassSearch : public RankSearch<ClassTargets> {
+ public:
+  using RankSearch::RankSearch;
+
+  RowSplit best(const std::uint32_t* rows, std::size_t n, NodeStream& stream) {
+    cuts_.clear();
+    places_.clear();
+    draw_.choose(growth_.limits.max_features, stream, [&](std::size_t j) {
+      const std::uint32_t* ranks = gather(rows, n, j);
+      const NodeRanks found(ranks, n);
+      if (found.constant(n)) return true;
+      Best best;
+      if (worth_counting(found, n)) {
+        count(ranks, n, found, best);
+      } else if (n < kMissingRank<NarrowEntry>) {
+        sort_and_scan(ranks, n, found, narrow_, best);
+      } else {
+        sort_and_scan(ranks, n, found, wide_, best);
+      }
+      cuts_.push_back({.score = best.left_rows == 0
+                                    ? -1.0
+                                    : targets_.score(best.wl, best.left, best.wr, best.right),
+                       .left = best.left_rows,
+                       .left_total = {},
+                       .missing_left = best.missing_left});
+      places_.push_back({.rank = best.rank, .has_missing = found.missing != 0});
+      return false;
+    });
+    const std::size_t best = draw_best(cuts_, stream, equals_);
+    if (best == cuts_.size()) return {};
+    RowSplit split{.score = cuts_[best].score,
+                   .feature = draw_.chosen()[best],
+                   .missing_left = cuts_[best].missing_left,
+                   .has_missing = places_[best].has_missing,
+                   .rank = places_[best].rank};
+    find_neighbours(rows, n, split);
+    return split;
+  }
+
+ private:
+  /// The best cut so far: weights and measures of its sides.
+  struct Best {
+    double wl = 0.0;
+    double wr = 0.0;
+    double left = 0.0;
+    double right = 0.0;
+    double value = -1.0;        // what is compared
+    std::size_t left_rows = 0;  // 0: none yet
+    std::uint32_t rank = 0;
+    bool missing_left = false;
+  };
+  struct Place {
+    std::uint32_t rank = 0;
+    bool has_missing = false;
+  };
+
+  void consider(double wl, double left, double right, std::size_t left_rows, std::size_t n,
+                std::uint32_t rank, bool missing_left, Best& best) const noexcept {
+    const std::size_t least = growth_.limits.min_samples_leaf;
+    const double wr = targets_.weight() - wl;
+    if (left_rows < least || n - left_rows < least || wl < growth_.min_weight ||
+        wr < growth_.min_weight || !(wl * wr > 0.0))
+      return;
+    const double value =
+        targets_.entropy() ? left - x_log2_x(wl) + right - x_log2_x(wr) : left / wl + right / wr;
+    if (best.left_rows != 0 && !(value > best.value)) return;
+    best = {.wl = wl,
+            .wr = wr,
+            .left = left,
+            .right = right,
+            .value = value,
+            .left_rows = left_rows,
+            .rank = rank,
+            .missing_left = missing_left};
+  }
+
+  template <class Entry>
+  void sort_and_scan(const std::uint32_t* ranks, std::size_t n, const NodeRanks& found,
+                     std::vector<Entry>& list, Best& best) {
+    if (list.size() < n) list.resize(n);
+    sorter_.sort(ranks, n, found, list.data());
+    for (const bool missing_left : {false, true}) {
+      if (missing_left && found.missing == 0) break;
+      if (targets_.entropy()) {
+        scan<true>(list.data(), ranks, n, found.missing, missing_left, best);
+      } else {
+        scan<false>(list.data(), ranks, n, found.missing, missing_left, best);
+      }
+    }
+  }
+
+  template <bool kEntropy, class Entry>
+  void scan(const Entry* list, const std::uint32_t* ranks, std::size_t n, std::size_t missing,
+            bool missing_left, Best& best) {
+    const std::size_t classes = targets_.classes();
+    const std::uint16_t* class_of = targets_.class_of();
+    const double* weights = targets_.weights();
+    left_.assign(classes, 0.0);
+    right_ = targets_.totals();
+    double wl = 0.0;
+    double left = 0.0;
+    double right = targets_.measure();
+    const auto move = [&](std::size_t row) {
+      const double w = weights[row];
+      double& l = left_[class_of[row]];
+      double& r = right_[class_of[row]];
+      if constexpr (kEntropy) {
+        left += x_log2_x(l + w) - x_log2_x(l);
+        right += x_log2_x(r - w) - x_log2_x(r);
+      } else {
+        left += w * (2.0 * l + w);
+        right -= w * (2.0 * r - w);
+      }
+      l += w;
+      r -= w;
+      wl += w;
+    };
+    const std::size_t present = n - missing;
+    if (missing_left) {
+      for (std::size_t i = present; i < n; ++i) move(row_of(list[i]));
+    }
+    const std::size_t before = missing_left ? missing : 0;
+    const std::size_t end = missing_left ? present - 1 : n - 1;
+    // Cuts end with the present rows, if the missing ones are on the right.
+    for (std::size_t i = 0; i < std::min(end, present); ++i) {
+      move(row_of(list[i]));
+      if (rank_of(list[i]) == rank_of(list[i + 1])) continue;
+      consider(wl, left, right, before + i + 1, n, ranks[row_of(list[i])], missing_left, best);
+    }
+  }
+
+  /// Whether the feature has so few values that counting them is less work than sorting.
+  bool worth_counting(const NodeRanks& found, std::size_t n) const noexcept {
+    constexpr std::size_t kMostSlots = 1024;
+    if (targets_.entropy() || found.missing == n) return false;
+    const std::size_t slots = found.most - found.least + 2;
+    return slots <= kMostSlots && slots * (2 + targets_.classes() / 4) <= 8 * n;
+  }
+
+  static constexpr std::size_t kLanes = 8;
+  using Lanes __attribute__((vector_size(kLanes * sizeof(double)))) = double;
+
+  static double sum(const Lanes& lanes) noexcept {
+    return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) +
+           ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+  }
+
+  void count(const std::uint32_t* ranks, std::size_t n, const NodeRanks& found, Best& best) {
+    const std::size_t vectors = (targets_.classes() + kLanes - 1) / kLanes;
+    const std::size_t stride = vectors * kLanes;
+    const std::uint32_t span = found.most - found.least + 1;
+    counts_.assign((span + 1) * vectors, Lanes{});
+    slot_rows_.assign(span + 1, 0);
+    auto* counts = reinterpret_cast<double*>(counts_.data());
+    const std::uint16_t* class_of = targets_.class_of();
+    const double* weights = targets_.weights();
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::uint32_t slot = std::min(ranks[i] - found.least, span);
+      counts[slot * stride + class_of[i]] += weights[i];
+      ++slot_rows_[slot];
+    }
+    totals_.assign(vectors, Lanes{});
+    std::copy(targets_.totals().begin(), targets_.totals().end(),
+              reinterpret_cast<double*>(totals_.data()));
+    for (const bool missing_left : {false, true}) {
+      if (missing_left && found.missing == 0) break;
+      sides_of_.assign(vectors, Lanes{});
+      std::size_t left_rows = 0;
+      if (missing_left) {
+        std::copy_n(counts_.data() + span * vectors, vectors, sides_of_.data());
+        left_rows = found.missing;
+      }
+      for (std::uint32_t slot = 0; slot < span; ++slot) {
+        if (slot_rows_[slot] == 0) continue;
+        left_rows += slot_rows_[slot];
+        Lanes left = {};
+        Lanes right = {};
+        Lanes weight = {};
+        for (std::size_t v = 0; v < vectors; ++v) {
+          Lanes& side = sides_of_[v];
+          side += counts_[slot * vectors + v];
+          const Lanes rest = totals_[v] - side;
+          left += side * side;
+          right += rest * rest;
+          weight += side;
+        }
+        if (left_rows == n) break;
+        consider(sum(weight), sum(left), sum(right), left_rows, n, found.least + slot, missing_left,
+                 best);
+      }
+    }
+  }
+
+  /// Rows with the values on both sides of the split.
+  void find_neighbours(const std::uint32_t* rows, std::size_t n, RowSplit& split) {
+    const std::uint32_t* ranks = gather(rows, n, split.feature);
+    std::uint32_t above = RowRanks::kMissing;
+    split.above = kMissingAbove;
+    for (std::size_t i = 0; i < n; ++i) {
+      if (ranks[i] == split.rank) split.below = rows[i];
+      if (ranks[i] > split.rank && ranks[i] < above) {
+        above = ranks[i];
+        split.above = rows[i];
+      }
+    }
+  }
+
+  std::vector<Place> places_;  // per feature that is looked at
+  std::vector<NarrowEntry> narrow_;
+  std::vector<WideEntry> wide_;
+  std::vector<double> left_;  // per class of the node
+  std::vector<double> right_;
+  std::vector<Lanes> counts_;  // slots x vectors
+  std::vector<Lanes> totals_;
+  std::vector<Lanes> sides_of_;
+  std::vector<std::uint32_t> slot_rows_;
+};
+
+}  // namespace mutirao::models::internal
