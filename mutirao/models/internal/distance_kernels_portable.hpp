@@ -1,6 +1,8 @@
 #pragma once
 
-// Included by each file of kernels/ inside a namespace of its own, with kLanes defined.
+// The inner loops of distances in vectors of kLanes doubles. Included by each file of kernels/
+// inside a namespace of its own below namespace mutirao::models::internal, which defines kLanes, so
+// that each is compiled for its own instruction set.
 
 using Lanes = double __attribute__((vector_size(kLanes * sizeof(double))));
 
