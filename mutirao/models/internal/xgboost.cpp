@@ -71,7 +71,6 @@ const Functions& xgboost() {
     throw core::Unsupported("the XGBoost library has no function " #name, "install 1.7");
     MUTIRAO_XGBOOST_FUNCTIONS(MUTIRAO_LOOK_UP)
 #undef MUTIRAO_LOOK_UP
-    found.XGBSetGlobalConfig(R"({"verbosity": 0})");
     return found;
   }();
   return functions;
@@ -143,6 +142,8 @@ BoostedTrees boost(const TrainingSet& training, const BoostingTask& task,
                    const FitContext& context) {
   throw_if_stopped(context);
   const Functions& functions = xgboost();
+  // Of this thread alone: the library never prints.
+  check(functions.XGBSetGlobalConfig(R"({"verbosity": 0})"));
   const std::size_t p = training.x.cols;
   std::vector<float> values;
   std::vector<float> labels;
