@@ -34,4 +34,18 @@ void LinearPredictor::load(const SectionReader& reader) {
   assign({coefficients.begin(), coefficients.end()}, intercept[0]);
 }
 
+LinearForm in_original_units(const LinearPredictor& model,
+                             std::span<const data::Standardization> columns) {
+  if (columns.size() != model.coefficients().size())
+    throw core::InvalidArgument("there must be one standardization for each coefficient");
+  LinearForm form{.coefficients = model.coefficients()};
+  long double intercept = model.intercept();
+  for (std::size_t j = 0; j < columns.size(); ++j) {
+    form.coefficients[j] /= columns[j].scale;
+    intercept -= static_cast<long double>(form.coefficients[j]) * columns[j].mean;
+  }
+  form.intercept = static_cast<double>(intercept);
+  return form;
+}
+
 }  // namespace mutirao::models

@@ -38,4 +38,15 @@ class LinearPredictor : public Estimator {
   double intercept_ = 0.0;
 };
 
+/// A linear model as numbers.
+struct LinearForm {
+  std::vector<double> coefficients;
+  double intercept = 0.0;
+};
+
+/// The same model for the columns as they were before they were standardised: what a coefficient
+/// means in the units of the table. Requires: one Standardization for each coefficient.
+LinearForm in_original_units(const LinearPredictor& model,
+                             std::span<const data::Standardization> columns);
+
 }  // namespace mutirao::models

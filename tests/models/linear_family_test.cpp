@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -145,6 +146,28 @@ TEST(LinearFamily, TakesColumnsOfAnySize) {
   line.fit(problem.x, problem.y);
   for (std::size_t j = 0; j < 3; ++j)
     EXPECT_NEAR(ridge.coefficients()[j] / line.coefficients()[j], 1.0, 1e-5) << j;
+}
+
+TEST(LinearFamily, CoefficientsAreToldInTheUnitsOfTheTable) {
+  const test::Problem problem = test::friedman(100, 3, 8);
+  const std::vector<data::Standardization> columns = {
+      {.mean = 5.0, .scale = 2.0}, {.mean = -1e3, .scale = 1e-3}, {}};
+  data::Matrix standardised(100, 3);
+  for (std::size_t j = 0; j < 3; ++j) {
+    for (std::size_t i = 0; i < 100; ++i)
+      standardised.writable_column(j)[i] =
+          (problem.x.column(j)[i] - columns[j].mean) / columns[j].scale;
+  }
+  Ridge ridge;
+  ridge.fit(standardised, problem.y);
+  const LinearForm form = in_original_units(ridge, columns);
+  const std::vector<double> seen = ridge.predict(standardised);
+  for (std::size_t i = 0; i < 100; ++i) {
+    double value = form.intercept;
+    for (std::size_t j = 0; j < 3; ++j) value += form.coefficients[j] * problem.x.column(j)[i];
+    EXPECT_NEAR(value, seen[i], 1e-7);
+  }
+  EXPECT_THROW(in_original_units(ridge, std::span(columns).first(2)), core::InvalidArgument);
 }
 
 TEST(LinearFamily, SaysThatNumbersAreTooLarge) {
