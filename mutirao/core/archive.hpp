@@ -7,10 +7,10 @@
 // Blocks of bytes over kLargeBlock, such as the elements of a std::vector<double>, are attached too
 // where the sender has a BlockSource: they are copied once when written and once when read.
 // Requires: sender and receiver are the same program (checked elsewhere); types have a cereal
-// `serialize`, or `save` and `load`. Guarantees: InputArchive never reads past its bytes, whatever
-// they hold. Thread safety: one object, one thread. Failure: InputArchive throws
-// core::Error(kNotSerializable) when the bytes end early. Lifetime: InputArchive does not own the
-// bytes.
+// `serialize`, or `save` and `load`. Guarantees: InputArchive never reads past its bytes and never
+// makes room for more values than it has bytes, whatever they hold. Thread safety: one object, one
+// thread. Failure: InputArchive throws core::Error(kNotSerializable) when the bytes end early.
+// Lifetime: InputArchive does not own the bytes.
 
 #include <cstddef>
 #include <cstdint>
@@ -118,7 +118,14 @@ void CEREAL_SAVE_FUNCTION_NAME(OutputArchive& archive, const T& value) {
 template <class T>
 requires std::is_arithmetic_v<T>
 void CEREAL_LOAD_FUNCTION_NAME(InputArchive& archive, T& value) {
-  archive.read(std::addressof(value), sizeof value);
+  if constexpr (std::is_same_v<T, bool>) {
+    unsigned char byte = 0;
+    archive.read(&byte, 1);
+    if (byte > 1) throw Error(ErrorCode::kNotSerializable, "an encoded bool is neither 0 nor 1");
+    value = byte != 0;
+  } else {
+    archive.read(std::addressof(value), sizeof value);
+  }
 }
 template <class T>
 void CEREAL_SERIALIZE_FUNCTION_NAME(OutputArchive& archive, cereal::NameValuePair<T>& pair) {
@@ -135,6 +142,8 @@ void CEREAL_SERIALIZE_FUNCTION_NAME(OutputArchive& archive, cereal::SizeTag<T>& 
 template <class T>
 void CEREAL_SERIALIZE_FUNCTION_NAME(InputArchive& archive, cereal::SizeTag<T>& tag) {
   archive(tag.size);
+  if (tag.size > archive.bytes_left())
+    throw Error(ErrorCode::kNotSerializable, "an encoded value says that it is longer than it is");
 }
 template <class T>
 void CEREAL_SAVE_FUNCTION_NAME(OutputArchive& archive, const cereal::BinaryData<T>& block) {

@@ -135,6 +135,34 @@ FeatureEncoder FeatureEncoder::fit(const Table& table, const FeatureSelection& s
   return encoder;
 }
 
+void FeatureEncoder::check() const {
+  bool good = encoding_ <= Encoding::kStandardized;
+  std::size_t first = 0;
+  for (const Feature& feature : features_) {
+    std::size_t width = 1;
+    std::size_t numbers = 0;  // of its columns
+    if (feature.type == ColumnType::kText) {
+      if (encoding_ != Encoding::kCodes) {
+        width = feature.levels.size() + (feature.others.empty() ? 0 : 1) +
+                (feature.has_missing ? 1 : 0);
+      }
+    } else {
+      if (feature.type == ColumnType::kTimestamp)
+        width = feature.has_hour ? kDateParts.size() : kDateParts.size() - 1;
+      numbers = width;
+    }
+    good = good && feature.type <= ColumnType::kTimestamp && feature.first == first &&
+           feature.width == width &&
+           feature.means.size() == (encoding_ == Encoding::kCodes ? 0 : numbers) &&
+           feature.scales.size() == (encoding_ == Encoding::kStandardized ? numbers : 0);
+    first += width;
+  }
+  if (!good || first != names_.size()) {
+    throw core::CorruptFile("the stored preprocessing is not well formed",
+                            "train the model again; the file cannot be used");
+  }
+}
+
 void FeatureEncoder::add_text(const Column& column, bool was_text,
                               std::span<const std::uint32_t> rows) {
   Feature feature;

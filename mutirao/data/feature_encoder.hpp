@@ -16,7 +16,7 @@
 //              byte order; missing and unseen = NaN.
 // Thread safety: const use from any thread.
 // Failure: core::InvalidInput when a column is missing or holds another kind of value than in
-// training.
+// training; core::CorruptFile when an archive holds none that fit() could have made.
 
 #include <cstddef>
 #include <cstdint>
@@ -82,6 +82,7 @@ class FeatureEncoder {
   template <class Archive>
   void serialize(Archive& archive) {
     archive(encoding_, features_, names_);
+    if constexpr (Archive::is_loading::value) check();
   }
 
  private:
@@ -107,6 +108,9 @@ class FeatureEncoder {
     }
   };
 
+  /// Throws core::CorruptFile unless fit() could have made it: nothing is written or read outside
+  /// a matrix because of what an archive says.
+  void check() const;
   void add_text(const Column& column, bool was_text, std::span<const std::uint32_t> rows);
   void add_numbers(const Column& column, std::span<const std::uint32_t> rows);
   void transform_text(const Feature& feature, const Column& column,
