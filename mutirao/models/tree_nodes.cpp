@@ -25,6 +25,8 @@ constexpr std::size_t kBlockNumbers = std::size_t{1} << 19;
 constexpr std::size_t kLeastRows = 8;
 /// Fewest rows that are worth a thread of their own.
 constexpr std::size_t kThreadRows = 256;
+/// Fewest words that are checked by more than one thread.
+constexpr std::size_t kThreadWords = std::size_t{1} << 16;
 /// Up to so many rows, a row goes through all trees at once instead of all rows through a tree.
 constexpr std::size_t kFewRows = 16;
 /// Rows that are copied column by column while they stay in the cache.
@@ -138,47 +140,56 @@ void spread_probabilities(std::span<double> out, std::size_t count, std::size_t 
   }
 }
 
-/// Throws unless the words of a tree are one tree in depth-first order and its leaves, from three
-/// classes on, below `n_leaf_values`. Gives leaves and depth.
-std::pair<std::size_t, std::size_t> check_tree(std::span<const std::uint64_t> words,
-                                               bool root_is_leaf, std::size_t n_features,
-                                               std::size_t n_classes, std::size_t n_leaf_values) {
-  const unsigned feature_bits = TreeNodes::feature_bits(n_features);
-  struct Pending {
-    std::uint64_t at;
-    bool leaf;
-    std::size_t depth;
-  };
-  const auto fail = [] {
-    throw core::CorruptFile("a tree of the model is not well formed",
-                            "train the model again; the file cannot be used");
-  };
-  std::vector<Pending> pending = {{0, root_is_leaf, 0}};
-  std::uint64_t at = 0;  // what has been seen
+/// Leaves of a tree, and its longest walk.
+struct Shape {
   std::size_t leaves = 0;
   std::size_t depth = 0;
-  while (!pending.empty()) {
-    const Pending top = pending.back();
-    pending.pop_back();
-    if (top.at != at || at >= words.size()) fail();
+};
+
+/// Throws unless the words of a tree are one tree in depth-first order and none of its leaves is
+/// above `most`. One pass; whether a word is a leaf is as good as random, so no branch asks.
+Shape check_tree(std::span<const std::uint64_t> words, bool root_is_leaf, std::size_t n_features,
+                 std::uint64_t most) {
+  struct Pending {  // a right child: it comes behind the left subtree
+    std::uint64_t at;
+    std::uint32_t leaf;
+    std::uint32_t depth;
+  };
+  const unsigned feature_bits = TreeNodes::feature_bits(n_features);
+  std::vector<Pending> pending(64);
+  std::size_t open = 1;  // of them in use; the first is behind the tree
+  pending[0] = {words.size(), 0, 0};
+  std::uint32_t leaf = root_is_leaf ? 1 : 0;
+  std::uint32_t depth = 0;
+  bool bad = false;
+  Shape shape;
+  std::size_t at = 0;
+  while (at < words.size() && open != 0) {
     const NodeWord node(words[at++]);
-    if (top.leaf) {
-      if (n_classes > 2 && node.bits() >= n_leaf_values) fail();
-      ++leaves;
-      depth = std::max(depth, top.depth);
-      continue;
-    }
     std::uint64_t jump = node.jump(feature_bits);
-    if (jump == NodeWord::far(feature_bits)) {
-      if (at >= words.size()) fail();
-      jump = words[at++];
+    if (jump == NodeWord::far(feature_bits)) [[unlikely]] {
+      if (leaf == 0) {
+        bad |= at >= words.size();
+        jump = at < words.size() ? words[at++] : 0;
+      }
     }
-    if (node.feature(feature_bits) >= n_features || jump == 0 || jump >= words.size() - at) fail();
-    pending.push_back({at + jump, node.right_is_leaf(), top.depth + 1});
-    pending.push_back({at, node.left_is_leaf(), top.depth + 1});
+    if (open + 1 >= pending.size()) [[unlikely]]
+      pending.resize(2 * pending.size());
+    const Pending next = pending[open - 1];
+    pending[open] = {at + jump, node.right_is_leaf() ? 1U : 0U, depth + 1};
+    bad |= leaf != 0 ? next.at != at || node.bits() > most
+                     : jump == 0 || node.feature(feature_bits) >= n_features;
+    shape.leaves += leaf;
+    shape.depth = std::max<std::size_t>(shape.depth, depth);
+    open = open + 1 - std::size_t{2} * leaf;
+    depth = leaf != 0 ? next.depth : depth + 1;
+    leaf = leaf != 0 ? next.leaf : (node.left_is_leaf() ? 1U : 0U);
   }
-  if (at != words.size()) fail();
-  return {leaves, depth};
+  if (bad || open != 0 || at != words.size()) {
+    throw core::CorruptFile("a tree of the model is not well formed",
+                            "train the model again; the file cannot be used");
+  }
+  return shape;
 }
 
 }  // namespace
@@ -240,23 +251,23 @@ TreeNodes::TreeNodes(std::size_t n_features, std::span<const std::uint64_t> word
     if (roots[i].first >= last || last > words.size() || (i == 0 && roots[i].first != 0) ||
         roots[i].is_leaf > 1 || last - roots[i].first > kMostWords)
       throw core::CorruptFile("the trees of the model do not lie one behind the other");
-    check_tree(words.subspan(roots[i].first, last - roots[i].first), roots[i].is_leaf != 0,
-               n_features, n_classes, leaf_values());
+  }
+  const auto check = [this](std::size_t i, std::size_t /*lane*/) {
+    check_tree(words_of(i), roots_[i].is_leaf != 0, n_features_, most_of_leaf());
+  };
+  if (words.size() > kThreadWords) {
+    exec::CoreBudget::current().for_each(roots.size(), check);
+  } else {
+    for (std::size_t i = 0; i < roots.size(); ++i) check(i, 0);
   }
 }
 
 std::size_t TreeNodes::leaves(std::size_t i) const {
-  const std::uint64_t last = i + 1 < roots_.size() ? roots_[i + 1].first : words_.size();
-  return check_tree(words_.subspan(roots_[i].first, last - roots_[i].first), roots_[i].is_leaf != 0,
-                    n_features_, n_classes_, leaf_values())
-      .first;
+  return check_tree(words_of(i), roots_[i].is_leaf != 0, n_features_, most_of_leaf()).leaves;
 }
 
 std::size_t TreeNodes::depth(std::size_t i) const {
-  const std::uint64_t last = i + 1 < roots_.size() ? roots_[i + 1].first : words_.size();
-  return check_tree(words_.subspan(roots_[i].first, last - roots_[i].first), roots_[i].is_leaf != 0,
-                    n_features_, n_classes_, leaf_values())
-      .second;
+  return check_tree(words_of(i), roots_[i].is_leaf != 0, n_features_, most_of_leaf()).depth;
 }
 
 void TreeNodes::predict_mean(data::MatrixView x, std::optional<std::span<const std::uint32_t>> rows,

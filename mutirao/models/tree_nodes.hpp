@@ -81,9 +81,14 @@ class TreeNodes {
   static unsigned feature_bits(std::size_t n_features) noexcept;
 
  private:
-  /// What leaves may say, from three classes on: as many classes and distributions as there are.
-  std::size_t leaf_values() const noexcept {
-    return n_classes_ + distributions_.size() / (n_classes_ == 0 ? 1 : n_classes_);
+  std::span<const std::uint64_t> words_of(std::size_t tree) const noexcept {
+    const std::uint64_t last = tree + 1 < roots_.size() ? roots_[tree + 1].first : words_.size();
+    return words_.subspan(roots_[tree].first, last - roots_[tree].first);
+  }
+  /// The largest word that a leaf may be: from three classes on, as many classes and distributions
+  /// as there are, less 1.
+  std::uint64_t most_of_leaf() const noexcept {
+    return n_classes_ > 2 ? n_classes_ + distributions_.size() / n_classes_ - 1 : ~std::uint64_t{0};
   }
 
   std::size_t n_features_ = 0;
