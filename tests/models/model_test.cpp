@@ -163,7 +163,7 @@ TEST_F(ModelFile, SaysThatItIsOfANewerFormat) {
   std::string bytes = read(path());
   bytes[8] = 2;
   // With the sum that a newer version would have written.
-  internal::sign_prologue(bytes.data());
+  internal::sign_model_file(std::as_writable_bytes(std::span(bytes)));
   write(path(), bytes);
   EXPECT_NE(complaint(path()).find("has format 2, and this version of mutirao reads format 1"),
             std::string::npos)

@@ -75,9 +75,28 @@ flatbuffers::DetachedBuffer make_header(const ModelFile& file, const SectionWrit
 
 }  // namespace
 
-void sign_prologue(char* prologue) {
-  const std::uint64_t sum = sum_of(prologue, kSummed);
-  std::memcpy(prologue + offsetof(Prologue, prologue_sum), &sum, sizeof sum);
+void sign_model_file(std::span<std::byte> bytes) {
+  Prologue prologue{};
+  if (bytes.size() < sizeof prologue) return;
+  std::memcpy(&prologue, bytes.data(), sizeof prologue);
+  const std::span<std::byte> rest = bytes.subspan(sizeof prologue);
+  if (prologue.header_bytes <= rest.size()) {
+    auto* header_bytes = reinterpret_cast<std::uint8_t*>(rest.data());
+    flatbuffers::Verifier verifier(header_bytes, prologue.header_bytes);
+    if (file::VerifyHeaderBuffer(verifier)) {
+      auto& sections = *file::GetMutableHeader(header_bytes)->mutable_sections();
+      for (flatbuffers::uoffset_t i = 0; i < sections.size(); ++i) {
+        file::Section& section = *sections.GetMutableObject(i);
+        if (section.offset() > bytes.size() || section.bytes() > bytes.size() - section.offset())
+          continue;
+        section.mutate_xxh3(sum_of(bytes.data() + section.offset(), section.bytes()));
+      }
+    }
+    prologue.header_sum = sum_of(rest.data(), prologue.header_bytes);
+  }
+  prologue.file_bytes = bytes.size();
+  prologue.prologue_sum = sum_of(&prologue, kSummed);
+  std::memcpy(bytes.data(), &prologue, sizeof prologue);
 }
 
 void write_model_file(const std::string& path, const ModelFile& file,
@@ -99,7 +118,7 @@ void write_model_file(const std::string& path, const ModelFile& file,
   prologue.header_bytes = static_cast<std::uint32_t>(header.size());
   prologue.file_bytes = file_bytes;
   prologue.header_sum = sum_of(header.data(), header.size());
-  sign_prologue(reinterpret_cast<char*>(&prologue));
+  prologue.prologue_sum = sum_of(&prologue, kSummed);
 
   core::AtomicFile out(path);
   out.write(&prologue, sizeof prologue);

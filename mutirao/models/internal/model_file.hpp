@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -33,8 +34,9 @@ struct ModelFile {
 void write_model_file(const std::string& path, const ModelFile& file,
                       const SectionWriter& sections);
 
-/// Writes the sum of the prologue's first 32 bytes into it.
-void sign_prologue(char* prologue);
+/// Writes into the bytes of a file, as far as they make one, their number and the sums that they
+/// call for: what somebody does who wants a changed file to be read. For tests.
+void sign_model_file(std::span<std::byte> bytes);
 
 /// Maps and verifies the file. Throws core::IoError and core::CorruptFile.
 SectionReader read_model_file(const std::string& path, ModelFile& file);
