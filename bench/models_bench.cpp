@@ -4,18 +4,24 @@
 //   models_bench --benchmark_filter=fit/random_forest
 //   models_bench --write_tables=DIR    writes the tables for a peer, and ends
 
+#include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <utility>
+
+#include <unistd.h>
 
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
 #include "bench/tables.hpp"
 #include "mutirao/models/metrics.hpp"
+#include "mutirao/models/model.hpp"
 #include "mutirao/models/registry.hpp"
 
 namespace {
@@ -84,6 +90,39 @@ void predict_row(benchmark::State& state, const std::string& model, std::size_t 
     predictions[row] = estimator->predict({x.data + row, 1, x.cols, x.column_stride}).front();
     row = row + 1 == x.rows ? 0 : row + 1;
   }
+}
+
+/// From a file to the prediction of one row; the file's pages are in memory. Counts its bytes.
+void load(benchmark::State& state, const std::string& name, std::size_t rows, std::size_t cols) {
+  const bench::Tables& both = tables_of(rows, cols);
+  data::Table table;
+  for (std::size_t j = 0; j < cols; ++j)
+    table.add(data::number_column(fmt::format("x{}", j), both.train.x.column(j)));
+  table.add(data::number_column("y", both.train.y));
+  std::vector<std::uint32_t> all(rows);
+  std::iota(all.begin(), all.end(), 0U);
+  const data::FeatureEncoder encoder =
+      data::FeatureEncoder::fit(table, data::select_features(table, {.target = "y"}), all,
+                                models::find_estimator(name).encoding);
+  std::shared_ptr<models::Estimator> estimator = models::make_estimator(name);
+  estimator->fit(encoder.transform(table), both.train.y);
+  const std::string path =
+      std::filesystem::temp_directory_path() / fmt::format("models_bench.{}.mutirao", ::getpid());
+  models::Model(encoder, estimator, {.target = "y"}).save(path);
+  estimator.reset();
+  data::Table row;
+  for (std::size_t j = 0; j < cols; ++j)
+    row.add(data::number_column(fmt::format("x{}", j), both.held_out.x.column(j).first(1)));
+  for (auto _ : state) benchmark::DoNotOptimize(models::Model::load(path).predict(row).front());
+  state.counters["bytes"] = static_cast<double>(std::filesystem::file_size(path));
+  // What one read of the bytes takes.
+  std::vector<char> bytes(std::filesystem::file_size(path));
+  const auto start = std::chrono::steady_clock::now();
+  std::ifstream(path, std::ios::binary)
+      .read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+  state.counters["read_seconds"] = taken.count();
+  std::filesystem::remove(path);
 }
 
 void add_benchmarks() {

@@ -4,11 +4,15 @@
     models.py TABLES CORES
 
 A line in: `fit/random_forest/20640x8 0.3`: what, and for how many seconds at least to repeat it.
-A line out: {"seconds": per run, "r2": on the held-out table, for classes the accuracy}. The first line out says the versions.
+`predict_row` predicts one row a call; `load` reads a pickle, written before, and predicts one row.
+A line out: {"seconds": per run, "r2": on the held-out table, for classes the accuracy}, for `load` with the pickle's "bytes". The first line out
+says the versions.
 """
 import json
 import pathlib
+import pickle
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -82,5 +86,22 @@ for line in sys.stdin:
         if (model, size) not in fitted:
             fitted = {(model, size): MODELS[model]().fit(x, y)}
         estimator = fitted[model, size]
-        taken, predicted = repeat(float(seconds), lambda: estimator.predict(x_test))
+        extra, predicted = {}, None
+        if action == "predict_row":
+            taken, _ = repeat(float(seconds), lambda: estimator.predict(x_test[:1]))
+        elif action == "load":
+            with tempfile.NamedTemporaryFile() as file:
+                pickle.dump(estimator, file, protocol=5)
+                file.flush()
+                extra["bytes"] = file.tell()
+
+                def load_and_predict():
+                    with open(file.name, "rb") as stream:
+                        return pickle.load(stream).predict(x_test[:1])
+                taken, _ = repeat(float(seconds), load_and_predict)
+        else:
+            taken, predicted = repeat(float(seconds), lambda: estimator.predict(x_test))
+        if predicted is None:
+            print(json.dumps({"seconds": taken, "r2": None, **extra}), flush=True)
+            continue
     print(json.dumps({"seconds": taken, "r2": score(y_test, predicted)}), flush=True)
