@@ -100,11 +100,8 @@ std::string torchrun_id(const Reader& reader) {
 void fill_from_ranks_variables(const Reader& reader, World& world) {
   world.local_rank = reader.number("LOCAL_RANK").value_or(0);
   world.local_size = reader.number("LOCAL_WORLD_SIZE").value_or(0);
-  if (reader.has("MUTIRAO_RUN_ID")) {
-    world.source = "mutirao launch";
-    world.run_id = *reader.text("MUTIRAO_RUN_ID");
-  } else if (reader.has("TORCHELASTIC_RUN_ID")) {
-    world.source = "torchrun";
+  if (reader.has("TORCHELASTIC_RUN_ID")) {
+    world.source = "mutirao launch or torchrun";  // which set the same
     world.run_id = torchrun_id(reader);
     world.master_port_is_taken =
         reader.text("TORCHELASTIC_USE_AGENT_STORE").value_or("False") == "True";

@@ -33,7 +33,7 @@ struct World {
   bool master_port_is_taken = false;
   /// The same in all ranks of one run, different in another: job, restart count.
   std::string run_id;
-  std::string source = "alone";  ///< who says so: "mpirun", "torchrun", ...
+  std::string source = "alone";  ///< who says so: "mpirun", "srun", ...
 
   friend bool operator==(const World&, const World&) = default;
 };

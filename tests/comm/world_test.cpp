@@ -74,7 +74,7 @@ TEST(World, TorchrunsVariablesAreRead) {
   EXPECT_EQ(world.local_size, 2);
   EXPECT_EQ(world.master_address, "node0");
   EXPECT_EQ(world.master_port, 29501);
-  EXPECT_EQ(world.source, "torchrun");
+  EXPECT_EQ(world.source, "mutirao launch or torchrun");
 }
 
 TEST(World, ThePortThatTorchrunsAgentServesIsNotOurs) {
