@@ -127,6 +127,10 @@ void load(benchmark::State& state, const std::string& name, std::size_t rows, st
 
 void add_benchmarks() {
   for (const auto& [rows, cols] : kSizes) {
+    benchmark::RegisterBenchmark(fmt::format("load/random_forest/{}x{}", rows, cols).c_str(), load,
+                                 "random_forest", rows, cols)
+        ->UseRealTime()
+        ->Unit(benchmark::kMillisecond);
     benchmark::RegisterBenchmark(fmt::format("predict_row/random_forest/{}x{}", rows, cols).c_str(),
                                  predict_row, "random_forest", rows, cols)
         ->UseRealTime()
