@@ -49,6 +49,11 @@ EstimatorInfo entry(data::Task task, const char* class_name, const char* doc,
           .make = make<T, table>};
 }
 
+EstimatorInfo by_default(EstimatorInfo info) {
+  info.by_default = true;
+  return info;
+}
+
 double gram_work(double n, double p) { return n * p * (p + 10.0) / 16.0; }
 double newton_work(double n, double p) { return 10.0 * gram_work(n, p); }
 double distance_work(double n, double p) { return n * n * p / 64.0; }
@@ -79,9 +84,9 @@ std::vector<EstimatorInfo> make_estimators() {
       entry<ElasticNet, elastic_net_parameters>(kRegression, "ElasticNet",
                                                 "least squares with the penalties of both",
                                                 Encoding::kStandardized, Threads::kMany, gram_work),
-      entry<LogisticRegression, logistic_regression_parameters>(
+      by_default(entry<LogisticRegression, logistic_regression_parameters>(
           kClassification, "LogisticRegression", "linear scores of classes, with a penalty",
-          Encoding::kStandardized, Threads::kMany, newton_work),
+          Encoding::kStandardized, Threads::kMany, newton_work)),
       {.name = "decision_tree",
        .class_name = "DecisionTreeRegressor",
        .task = data::Task::kRegression,
