@@ -25,3 +25,5 @@ find_package(XGBoost)
 if(MUTIRAO_WITH_NCCL)
   find_package(NCCL)
 endif()
+# Without LibTorch the module nn is not built.
+find_package(Torch QUIET)

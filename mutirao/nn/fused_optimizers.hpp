@@ -1,0 +1,44 @@
+#pragma once
+
+// SGD and AdamW that go over each parameter once.
+//
+// Purpose: torch's optimizers on CPU call several operators per parameter and step; these have one
+// loop. They are torch's classes with another step(): the same options, parameter groups, state,
+// save and load, so either reads the other's checkpoint. Requires: parameters on the CPU, float32
+// or float64, dense. Guarantees: equal to torch's to rounding (1e-6 in the tests); the same bytes
+// on every instruction set. A parameter without a gradient is left as it is.
+// Thread safety: one object, one thread. Failure: core::Unsupported, before anything is changed.
+//
+//   nn::FusedSgd optimizer(model->parameters(), torch::optim::SGDOptions(0.01).momentum(0.9));
+//   optimizer.zero_grad();
+//   torch::cross_entropy_loss(model->forward(x), y).backward();
+//   optimizer.step();
+
+#include <vector>
+
+#include <torch/optim/adamw.h>
+#include <torch/optim/sgd.h>
+
+namespace mutirao::nn {
+
+class FusedSgd : public torch::optim::SGD {
+ public:
+  using torch::optim::SGD::SGD;
+  torch::Tensor step(LossClosure closure = nullptr) override;
+  /// Gradients become undefined, so that the next backward pass neither zeroes nor adds.
+  void zero_grad();
+};
+
+class FusedAdamW : public torch::optim::AdamW {
+ public:
+  using torch::optim::AdamW::AdamW;
+  torch::Tensor step(LossClosure closure = nullptr) override;
+  void zero_grad();
+};
+
+/// Scales the gradients so that the norm of all of them together is at most max_norm; gives what
+/// it was. After a synchronised backward pass every rank finds the same number and does the same.
+/// Requires what FusedSgd requires. Failure: core::InvalidInput when the norm is not finite.
+double clip_gradient_norm(const std::vector<torch::Tensor>& parameters, double max_norm);
+
+}  // namespace mutirao::nn
