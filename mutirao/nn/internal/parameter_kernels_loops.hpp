@@ -1,5 +1,7 @@
-// The loops themselves, compiled once per instruction set: included inside a namespace of its own
-// by each of kernels/parameter_*.cpp, which include what this needs.
+#pragma once
+
+// The loops themselves. Included by each of kernels/parameter_*.cpp inside a namespace of its own
+// below namespace mutirao::nn::internal, so that each is compiled for its own instruction set.
 
 template <class T>
 void sgd(T* parameter, const T* gradient, T* velocity, std::size_t count, const SgdStep& step) {
