@@ -78,7 +78,7 @@ int solve_step(const LogisticProblem& problem, const BlockSolver& blocks, const 
   double size = residual.dot(solved);
   const double first = size;
   // Squares: one digit at first, more as the minimum comes near.
-  const double wanted = first * std::clamp(first, 1e-20, 1e-2);
+  const double wanted = first * std::clamp(first, 1e-6, 1e-2);
   for (int i = 0; i < kMostProducts; ++i) {
     const VectorXd product = problem.hessian_times(direction);
     const double curvature = direction.dot(product);
