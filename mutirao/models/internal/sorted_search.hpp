@@ -293,7 +293,8 @@ class SortedClassSearch : public RankSearch<ClassTargets> {
     constexpr std::size_t kMostSlots = 1024;
     if (targets_.entropy() || found.missing == n) return false;
     const std::size_t slots = found.most - found.least + 2;
-    return slots <= kMostSlots && slots * (2 + targets_.classes() / 4) <= 8 * n;
+    const std::size_t vectors = (targets_.classes() + kLanes - 1) / kLanes;
+    return slots <= kMostSlots && slots * (4 + 8 * vectors) <= 6 * n;
   }
 
   static constexpr std::size_t kLanes = 8;
