@@ -39,6 +39,14 @@ std::string_view name_of(ColumnType type) noexcept {
   return "unknown";
 }
 
+std::optional<ColumnType> column_type_named(std::string_view name) noexcept {
+  for (const ColumnType type :
+       {ColumnType::kNumber, ColumnType::kText, ColumnType::kBoolean, ColumnType::kTimestamp}) {
+    if (name == name_of(type)) return type;
+  }
+  return std::nullopt;
+}
+
 std::size_t Column::count_missing() const noexcept {
   std::size_t count = 0;
   for (std::size_t row = 0; row < rows(); ++row) count += is_missing(row) ? 1 : 0;

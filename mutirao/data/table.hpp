@@ -30,6 +30,8 @@ enum class ColumnType : std::uint8_t { kNumber, kText, kBoolean, kTimestamp };
 
 /// "number", "text", "boolean", "timestamp".
 std::string_view name_of(ColumnType type) noexcept;
+/// The type of that name, if there is one.
+std::optional<ColumnType> column_type_named(std::string_view name) noexcept;
 
 /// The code of a missing text.
 inline constexpr std::uint32_t kMissingCode = 0xffffffffu;

@@ -1,7 +1,5 @@
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -11,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "mutirao/core/error.hpp"
+#include "mutirao/data/cell_text.hpp"
 #include "mutirao/data/csv.hpp"
 #include "mutirao/data/internal/readers.hpp"
 
@@ -22,93 +21,6 @@ constexpr double kLargestExactInteger = 9007199254740992.0;  // 2^53
 
 // What may stand between the cells of a line; of equals the first is taken.
 constexpr std::string_view kDelimiters = ",;\t|";
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
-bool is_integer_text(std::string_view text) {
-  if (!text.empty() && (text.front() == '-' || text.front() == '+')) text.remove_prefix(1);
-  return !text.empty() &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
-std::optional<double> parse_number(std::string_view text) {
-  if (!text.empty() && text.front() == '+') text.remove_prefix(1);
-  double value = 0.0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (end != text.data() + text.size() || text.empty()) return std::nullopt;
-  if (error == std::errc::result_out_of_range) {
-    // Too large is an infinity, too small is zero; from_chars does not say which.
-    value = std::strtod(std::string(text).c_str(), nullptr);
-  } else if (error != std::errc()) {
-    return std::nullopt;
-  }
-  return value;
-}
-
-std::optional<double> parse_boolean(std::string_view text) {
-  const auto equals = [&](std::string_view word) {
-    return std::equal(text.begin(), text.end(), word.begin(), word.end(), [](char a, char b) {
-      return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b;
-    });
-  };
-  if (equals("true")) return 1.0;
-  if (equals("false")) return 0.0;
-  return std::nullopt;
-}
-
-// ISO 8601: 2024-03-01, 2024-03-01 12:30, 2024-03-01T12:30:05.25Z; no other zone than UTC.
-std::optional<double> parse_timestamp(std::string_view text) {
-  const auto number = [&](std::size_t digits) -> std::optional<unsigned> {
-    unsigned value = 0;
-    if (text.size() < digits) return std::nullopt;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + digits, value);
-    if (error != std::errc() || end != text.data() + digits) return std::nullopt;
-    text.remove_prefix(digits);
-    return value;
-  };
-  const auto skip = [&](char c) {
-    if (text.empty() || text.front() != c) return false;
-    text.remove_prefix(1);
-    return true;
-  };
-  const auto year = number(4);
-  if (!year || !skip('-')) return std::nullopt;
-  const auto month = number(2);
-  if (!month || !skip('-')) return std::nullopt;
-  const auto day = number(2);
-  if (!day) return std::nullopt;
-  const std::chrono::year_month_day date{std::chrono::year(static_cast<int>(*year)),
-                                         std::chrono::month(*month), std::chrono::day(*day)};
-  if (!date.ok()) return std::nullopt;
-  const auto days = std::chrono::sys_days(date).time_since_epoch().count();
-  double seconds = static_cast<double>(days) * 86400.0;
-  if (text.empty()) return seconds;
-  if (!skip('T') && !skip(' ')) return std::nullopt;
-  const auto hour = number(2);
-  if (!hour || *hour > 23 || !skip(':')) return std::nullopt;
-  const auto minute = number(2);
-  if (!minute || *minute > 59) return std::nullopt;
-  seconds += *hour * 3600.0 + *minute * 60.0;
-  if (skip(':')) {
-    const auto second = number(2);
-    if (!second || *second > 60) return std::nullopt;
-    seconds += *second;
-    if (!text.empty() && text.front() == '.') {
-      double fraction = 0.0;
-      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), fraction);
-      if (error != std::errc()) return std::nullopt;
-      text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-      seconds += fraction;
-    }
-  }
-  skip('Z');
-  if (!text.empty()) return std::nullopt;
-  return seconds;
-}
 
 // One column of the result: where its cells lie. A missing cell has a null data().
 std::vector<std::string_view> cells_of(const DuckDbResult& result, std::size_t column) {
@@ -137,7 +49,7 @@ std::optional<core::SharedArray<double>> parse_all(const std::vector<std::string
       out[row] = kNaN;
       continue;
     }
-    const std::optional<double> value = parse(trimmed(cells[row]), row);
+    const std::optional<double> value = parse(cells[row], row);
     if (!value) return std::nullopt;
     out[row] = *value;
   }
@@ -166,10 +78,10 @@ Column typed_column(const DuckDbResult& result, std::size_t index, const std::st
   column.integral = true;
   std::optional<std::size_t> infinite_row;
   auto numbers = parse_all(cells, [&](std::string_view text, std::size_t row) {
-    const std::optional<double> value = parse_number(text);
+    const std::optional<double> value = number_in(text);
     if (value && std::isinf(*value) && !infinite_row) infinite_row = row;
     if (value && column.integral)
-      column.integral = is_integer_text(text) && std::abs(*value) <= kLargestExactInteger;
+      column.integral = is_integer(text) && std::abs(*value) <= kLargestExactInteger;
     return value;
   });
   if (numbers) {
@@ -182,14 +94,14 @@ Column typed_column(const DuckDbResult& result, std::size_t index, const std::st
     return column;
   }
   column.integral = false;
-  if (auto booleans = parse_all(
-          cells, [](std::string_view text, std::size_t) { return parse_boolean(text); })) {
+  if (auto booleans =
+          parse_all(cells, [](std::string_view text, std::size_t) { return boolean_in(text); })) {
     column.type = ColumnType::kBoolean;
     column.numbers = std::move(*booleans);
     return column;
   }
-  if (auto times = parse_all(
-          cells, [](std::string_view text, std::size_t) { return parse_timestamp(text); })) {
+  if (auto times =
+          parse_all(cells, [](std::string_view text, std::size_t) { return timestamp_in(text); })) {
     column.type = ColumnType::kTimestamp;
     column.numbers = std::move(*times);
     return column;
