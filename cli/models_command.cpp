@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -26,9 +27,16 @@ std::string text_of(const models::EstimatorInfo& info) {
 }
 
 int run() {
+  std::vector<std::string> names;
+  for (const models::EstimatorInfo& info : models::estimators()) {
+    if (std::find(names.begin(), names.end(), info.name) == names.end()) names.push_back(info.name);
+  }
   std::string text;
-  for (const models::EstimatorInfo& info : models::estimators())
-    text += (text.empty() ? "" : "\n") + text_of(info);
+  for (const std::string& name : names) {
+    for (const models::EstimatorInfo& info : models::estimators()) {
+      if (info.name == name) text += (text.empty() ? "" : "\n") + text_of(info);
+    }
+  }
   print_result(text);
   return kSuccess;
 }

@@ -79,8 +79,10 @@ ProgressDisplay::ProgressDisplay(Mode mode, std::function<void()> tick)
 ProgressDisplay::~ProgressDisplay() { erase_live_lines(); }
 
 void ProgressDisplay::on_event(const train::Json& event) {
-  if (event.at("event") == "run_started") metric_ = event.at("config").at("metric");
-  if (event.at("event") == "data_read") data_was_read_ = true;
+  if (event.at("event") == "data_read") {
+    metric_ = event.at("metric");
+    data_was_read_ = true;
+  }
   if (mode_ == Mode::kQuiet) return;
   const std::string line = plain_line(event, metric_, mode_ == Mode::kLive);
   if (!line.empty()) say(line);

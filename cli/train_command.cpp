@@ -27,7 +27,7 @@ namespace {
 /// The options as they were typed; empty: not given.
 struct Typed {
   std::string data, target, models, task, folds, test_size, metric, seed, cores, out, config, drop,
-      id, categorical;
+      id, categorical, weight, group, time, positive;
   std::vector<std::string> set;
   bool json = false;
   bool quiet = false;
@@ -78,26 +78,13 @@ double fraction(const std::string& text, const std::string& option) {
   return value;
 }
 
-/// All that can be trained, in the order of the registry.
-std::vector<std::string> names_of_models() {
-  std::vector<std::string> names;
-  for (const models::EstimatorInfo& info : models::estimators()) {
-    if (info.task == data::Task::kRegression) names.push_back(info.name);
-  }
-  return names;
-}
-
 /// What the file says, and over it what was typed.
 train::TrainConfig config_of(const Typed& typed) {
   train::TrainConfig config;
   if (!typed.config.empty()) config = train::read_config(typed.config);
   if (!typed.data.empty()) config.data = typed.data;
   if (!typed.target.empty()) config.target = typed.target;
-  if (typed.models == "all") {
-    config.models = names_of_models();
-  } else if (!typed.models.empty()) {
-    config.models = list_of(typed.models, "--models");
-  }
+  if (!typed.models.empty()) config.models = list_of(typed.models, "--models");
   if (!typed.task.empty()) config.task = train::task_of(typed.task);
   if (!typed.folds.empty()) {
     config.folds = whole_number<std::size_t>(typed.folds, "--folds", 2);
@@ -114,6 +101,10 @@ train::TrainConfig config_of(const Typed& typed) {
   if (!typed.drop.empty()) config.drop = list_of(typed.drop, "--drop");
   if (!typed.id.empty()) config.id = typed.id;
   if (!typed.categorical.empty()) config.categorical = list_of(typed.categorical, "--categorical");
+  if (!typed.weight.empty()) config.weight = typed.weight;
+  if (!typed.group.empty()) config.group = typed.group;
+  if (!typed.time.empty()) config.time = typed.time;
+  if (!typed.positive.empty()) config.positive = typed.positive;
   return config;
 }
 
@@ -127,11 +118,15 @@ void on_interrupt(int) {
 
 int exit_code_of(const train::RunResult& result) {
   if (result.stopped == "interrupted") return kInterrupted;
+  std::size_t candidates = 0;
   std::size_t ok = 0;
-  for (const train::CandidateResult& row : result.leaderboard)
+  for (const train::CandidateResult& row : result.leaderboard) {
+    if (row.baseline) continue;
+    ++candidates;
     ok += row.status == train::CandidateStatus::kOk ? 1 : 0;
+  }
   if (ok == 0) return kFailure;
-  return ok == result.leaderboard.size() ? kSuccess : kSomeFailed;
+  return ok == candidates ? kSuccess : kSomeFailed;
 }
 
 ProgressDisplay::Mode mode_of(const Typed& typed) {
@@ -174,6 +169,17 @@ int run(const Typed& typed) {
 
 }  // namespace
 
+namespace {
+
+std::string names_of_metrics(data::Task task) {
+  std::string names;
+  for (const models::Metric& metric : models::metrics(task))
+    names += (names.empty() ? "" : ", ") + metric.name;
+  return names;
+}
+
+}  // namespace
+
 Action add_train(CLI::App& app) {
   CLI::App* command = app.add_subcommand("train", "Train models on a table, score them, save them");
   const auto typed = std::make_shared<Typed>();
@@ -181,11 +187,13 @@ Action add_train(CLI::App& app) {
                       "a file (CSV, Parquet, JSON lines; also .gz, .zst), a glob, or a query: "
                       "\"SELECT ... FROM 'x.parquet'\"");
   command->add_option("--target", typed->target, "the column to predict")->type_name("COLUMN");
-  std::string models;
-  for (const std::string& name : names_of_models()) models += (models.empty() ? "" : ",") + name;
-  command->add_option("--models", typed->models, "the models to train, or all: " + models)
+  command
+      ->add_option("--models", typed->models,
+                   "the models to train, as mutirao models lists them, or all")
       ->type_name("A,B,C");
-  command->add_option("--task", typed->task, "regression; decided from the target unless given")
+  command
+      ->add_option("--task", typed->task,
+                   "regression or classification; decided from the target unless given")
       ->type_name("TASK");
   command
       ->add_option("--folds", typed->folds,
@@ -195,13 +203,13 @@ Action add_train(CLI::App& app) {
       ->add_option("--test-size", typed->test_size,
                    "one split in place of folds: the share of the rows to test")
       ->type_name("F");
-  std::string metrics;
-  for (const models::Metric& metric : models::metrics())
-    metrics += (metrics.empty() ? "" : ", ") + metric.name;
   command
-      ->add_option(
-          "--metric", typed->metric,
-          fmt::format("what orders the leaderboard: {} ({})", metrics, train::TrainConfig().metric))
+      ->add_option("--metric", typed->metric,
+                   fmt::format("what orders the leaderboard: {} ({}); for classes {} ({})",
+                               names_of_metrics(data::Task::kRegression),
+                               models::metrics(data::Task::kRegression).front().name,
+                               names_of_metrics(data::Task::kClassification),
+                               models::metrics(data::Task::kClassification).front().name))
       ->type_name("M");
   command->add_option("--seed", typed->seed, "the same seed gives the same run (0)")
       ->type_name("S");
@@ -225,6 +233,23 @@ Action add_train(CLI::App& app) {
       ->add_option("--categorical", typed->categorical,
                    "columns to treat as categories and to keep, whatever they hold")
       ->type_name("C,C");
+  command
+      ->add_option("--weight", typed->weight,
+                   "the column of what each row counts, in fits and in metrics")
+      ->type_name("C");
+  command
+      ->add_option("--group", typed->group,
+                   "the column whose equal rows are never both learned from and tested")
+      ->type_name("C");
+  command
+      ->add_option("--time", typed->time,
+                   "the column in whose order what is earlier is learned from and what is later is "
+                   "tested")
+      ->type_name("C");
+  command
+      ->add_option("--positive", typed->positive,
+                   "of two classes, the one that f1 and roc_auc judge (the second in their order)")
+      ->type_name("LABEL");
   command->add_flag("--json", typed->json, "print the result as one JSON object");
   command->add_flag("--quiet", typed->quiet, "say nothing on stderr but errors");
   return [typed] { return run(*typed); };

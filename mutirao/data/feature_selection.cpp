@@ -11,7 +11,6 @@
 namespace mutirao::data {
 namespace {
 
-constexpr double kLeakScore = 0.999;
 constexpr double kDistinctTextShare = 0.95;
 constexpr std::size_t kMostClasses = 10;
 constexpr double kMostClassesShare = 0.05;
@@ -63,10 +62,13 @@ bool counts_rows(const Column& column) {
 
 std::string why_left_out(const Table& table, const Column& column, const FeatureChoice& choice) {
   if (column.name == choice.target) return "target";
-  if (choice.id && column.name == *choice.id) return "id";
+  if (column.name == choice.id) return "id";
+  if (column.name == choice.weight) return "weight";
+  if (column.name == choice.group) return "group";
   if (contains(choice.drop, column.name)) return "dropped";
   if (contains(choice.categorical, column.name)) return {};
-  if (is_constant(column)) return "constant";
+  if (is_constant(column))
+    return column.rows() > 0 && column.is_missing(0) ? "missing in every row" : "constant";
   if (column.name.empty() && &column == &table.columns().front() && counts_rows(column))
     return "row numbers";
   if (column.type == ColumnType::kText &&
@@ -75,46 +77,6 @@ std::string why_left_out(const Table& table, const Column& column, const Feature
     return "text that is distinct in over 95% of the rows";
   }
   return {};
-}
-
-// Squared correlation of two columns over the rows where both are present.
-double squared_correlation(const Column& x, const Column& y) {
-  double n = 0, mean_x = 0, mean_y = 0, sxx = 0, syy = 0, sxy = 0;
-  for (std::size_t row = 0; row < x.rows(); ++row) {
-    if (x.is_missing(row) || y.is_missing(row)) continue;
-    n += 1;
-    const double dx = x.numbers[row] - mean_x;
-    const double dy = y.numbers[row] - mean_y;
-    mean_x += dx / n;
-    mean_y += dy / n;
-    sxx += dx * (x.numbers[row] - mean_x);
-    syy += dy * (y.numbers[row] - mean_y);
-    sxy += dx * (y.numbers[row] - mean_y);
-  }
-  return n > 2 && sxx > 0 && syy > 0 ? sxy * sxy / (sxx * syy) : 0.0;
-}
-
-// The share of y's variance that lies between the levels of x.
-double correlation_ratio(const Column& x, const Column& y) {
-  std::vector<double> count(x.levels.size()), sum(x.levels.size());
-  double n = 0, total = 0, squares = 0;
-  const double shift = y.numbers[0] == y.numbers[0] ? y.numbers[0] : 0.0;
-  for (std::size_t row = 0; row < x.rows(); ++row) {
-    if (x.is_missing(row) || y.is_missing(row)) continue;
-    const double value = y.numbers[row] - shift;
-    count[x.codes[row]] += 1;
-    sum[x.codes[row]] += value;
-    n += 1;
-    total += value;
-    squares += value * value;
-  }
-  if (n == 0) return 0.0;
-  const double variance = squares - total * total / n;
-  double between = -total * total / n;
-  for (std::size_t level = 0; level < count.size(); ++level) {
-    if (count[level] > 0) between += sum[level] * sum[level] / count[level];
-  }
-  return variance > 0 ? between / variance : 0.0;
 }
 
 }  // namespace
@@ -154,6 +116,8 @@ TaskGuess infer_task(const Column& target) {
 FeatureSelection select_features(const Table& table, const FeatureChoice& choice) {
   table.at(choice.target, "target");
   if (choice.id) table.at(*choice.id, "id column");
+  if (choice.weight) table.at(*choice.weight, "weight column");
+  if (choice.group) table.at(*choice.group, "group column");
   for (const std::string& name : choice.drop) table.at(name, "column to drop");
   for (const std::string& name : choice.categorical) table.at(name, "categorical column");
 
@@ -172,23 +136,6 @@ FeatureSelection select_features(const Table& table, const FeatureChoice& choice
                              "add columns, or bring some back with --categorical");
   }
   return selection;
-}
-
-std::vector<std::string> possible_leaks(const Table& table, const FeatureSelection& selection,
-                                        const Column& target) {
-  std::vector<std::string> leaks;
-  if (target.type == ColumnType::kText) return leaks;
-  for (const std::string& name : selection.features) {
-    const Column& column = table.at(name);
-    double score = 0.0;
-    if (column.type != ColumnType::kText) {
-      score = squared_correlation(column, target);
-    } else if (column.levels.size() <= table.rows() / 10) {
-      score = correlation_ratio(column, target);
-    }
-    if (score > kLeakScore) leaks.push_back(name);
-  }
-  return leaks;
 }
 
 }  // namespace mutirao::data

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -39,13 +40,16 @@ struct FeatureChoice {
   std::optional<std::string> id;  ///< identifies the rows; not a feature
   std::vector<std::string>
       categorical;  ///< treated as text whatever they hold, and kept whatever they look like
+  std::optional<std::string> weight = std::nullopt;  ///< what the rows count; not a feature
+  std::optional<std::string> group = std::nullopt;   ///< whose rows belong together; not a feature
 };
 
 struct ColumnUse {
   std::string name;
   ColumnType type = ColumnType::kNumber;
   bool used = false;
-  /// Why it is not used: "target", "dropped", "id", "constant", ...; empty when used.
+  /// Why it is not used: "target", "dropped", "id", "weight", "group", "constant", ...; empty when
+  /// used.
   std::string why;
 
   template <class Archive>
@@ -65,14 +69,21 @@ struct FeatureSelection {
   }
 };
 
-/// Left out besides target, id and dropped: constant columns (missing counts as a value), text that
-/// is distinct in over 95% of the rows, and an unnamed first column that counts the rows.
+/// Left out besides what has another part: columns that are missing in every row, constant ones
+/// (missing counts as a value), text that is distinct in over 95% of the rows, and an unnamed first
+/// column that counts the rows.
 FeatureSelection select_features(const Table& table, const FeatureChoice& choice);
 
 /// Features that alone explain more than 99.9% of a numeric target's variance: by a straight line
 /// for numbers, by the means of the levels for text of at most rows / 10 levels. Each is a possible
-/// leak of the target.
+/// leak of the target. `y`: one number per row, none missing.
 std::vector<std::string> possible_leaks(const Table& table, const FeatureSelection& selection,
-                                        const Column& target);
+                                        std::span<const double> y);
+/// The same for classes: numbers that order two classes with an area under the curve above 0.999
+/// (of more classes, whose variance lies by more than 99.9% between them), and text of at most rows
+/// / 10 levels that removes more than 99.9% of the classes' Gini impurity.
+std::vector<std::string> possible_leaks_of_classes(const Table& table,
+                                                   const FeatureSelection& selection,
+                                                   std::span<const std::uint32_t> classes);
 
 }  // namespace mutirao::data

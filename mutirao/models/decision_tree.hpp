@@ -61,7 +61,7 @@ class DecisionTreeRegressor final : public Estimator {
   const Options& options() const noexcept { return options_; }
   const TreeNodes& nodes() const noexcept { return nodes_; }
   /// n_features values that sum to 1 (or are all 0): the share of each in the fall of the error.
-  const std::vector<double>& feature_importances() const noexcept { return importances_; }
+  const std::vector<double>& feature_importances() const noexcept override { return importances_; }
 
   std::string_view name() const noexcept override { return kName; }
   ParameterMap parameters() const override;
@@ -93,7 +93,7 @@ class DecisionTreeClassifier final : public Classifier {
   const Options& options() const noexcept { return options_; }
   const TreeNodes& nodes() const noexcept { return nodes_; }
   /// n_features values that sum to 1 (or are all 0): the share of each in the fall of the impurity.
-  const std::vector<double>& feature_importances() const noexcept { return importances_; }
+  const std::vector<double>& feature_importances() const noexcept override { return importances_; }
 
   std::string_view name() const noexcept override { return kName; }
   ParameterMap parameters() const override;

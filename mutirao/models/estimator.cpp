@@ -80,6 +80,11 @@ std::vector<double> Estimator::predict_proba(data::MatrixView x,
   return out;
 }
 
+const std::vector<double>& Estimator::feature_importances() const noexcept {
+  static const std::vector<double> none;
+  return none;
+}
+
 void Estimator::predict_proba_rows(data::MatrixView /*x*/,
                                    std::optional<std::span<const std::uint32_t>> /*rows*/,
                                    std::span<double> /*out*/, exec::CoreBudget& /*budget*/) const {

@@ -102,6 +102,9 @@ class Estimator {
   virtual bool fitted() const noexcept = 0;
   /// The number of columns that predict() expects.
   virtual std::size_t n_features() const noexcept = 0;
+  /// How much of what was learned rests on each column, not negative and with the sum 1; empty for
+  /// a model that does not tell.
+  virtual const std::vector<double>& feature_importances() const noexcept;
   /// One value per row of x, or per given row, in order: for classifiers the index of the likeliest
   /// class (of equals the first). `budget` null: the program's.
   std::vector<double> predict(data::MatrixView x, exec::CoreBudget* budget = nullptr) const;

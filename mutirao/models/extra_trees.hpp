@@ -44,7 +44,9 @@ class ExtraTreesRegressor final : public Estimator {
   void set_n_estimators(std::int64_t n_estimators);
   const TreeNodes& nodes() const noexcept { return forest_.nodes; }
   /// The mean of the trees' importances, scaled to sum 1.
-  const std::vector<double>& feature_importances() const noexcept { return forest_.importances; }
+  const std::vector<double>& feature_importances() const noexcept override {
+    return forest_.importances;
+  }
   /// r2 of the out-of-bag predictions; NaN unless options().oob_score. Not kept in model files.
   double oob_score() const noexcept { return forest_.oob_score; }
   /// One per training row; NaN for a row that every tree saw. Empty unless options().oob_score.
@@ -81,7 +83,9 @@ class ExtraTreesClassifier final : public Classifier {
   void set_n_estimators(std::int64_t n_estimators);
   const TreeNodes& nodes() const noexcept { return forest_.nodes; }
   /// The mean of the trees' importances, scaled to sum 1.
-  const std::vector<double>& feature_importances() const noexcept { return forest_.importances; }
+  const std::vector<double>& feature_importances() const noexcept override {
+    return forest_.importances;
+  }
   /// Accuracy of the out-of-bag predictions; NaN unless options().oob_score. Not kept in model
   /// files.
   double oob_score() const noexcept { return forest_.oob_score; }

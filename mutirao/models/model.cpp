@@ -1,5 +1,6 @@
 #include "mutirao/models/model.hpp"
 
+#include <string>
 #include <utility>
 
 #include <fmt/format.h>
@@ -22,10 +23,29 @@ Model::Model(data::FeatureEncoder encoder, std::shared_ptr<const Estimator> esti
                                             encoder_.width(), estimator_->name(),
                                             estimator_->n_features()));
   }
+  if (estimator_->task() != info_.task) {
+    throw core::InvalidArgument(fmt::format("{} is for {}, and the model says {}",
+                                            estimator_->name(), data::name_of(estimator_->task()),
+                                            data::name_of(info_.task)));
+  }
+  if (info_.classes.empty() && estimator_->n_classes() > 0) {
+    info_.classes.type = data::ColumnType::kNumber;
+    for (std::size_t c = 0; c < estimator_->n_classes(); ++c)
+      info_.classes.names.push_back(std::to_string(c));
+  }
+  if (info_.classes.size() != estimator_->n_classes()) {
+    throw core::InvalidArgument(fmt::format("{} tells {} classes apart, and the model names {}",
+                                            estimator_->name(), estimator_->n_classes(),
+                                            info_.classes.size()));
+  }
 }
 
 std::vector<double> Model::predict(const data::Table& table, exec::CoreBudget* budget) const {
   return estimator_->predict(encoder_.transform(table), budget);
+}
+
+std::vector<double> Model::predict_proba(const data::Table& table, exec::CoreBudget* budget) const {
+  return estimator_->predict_proba(encoder_.transform(table), budget);
 }
 
 void Model::save(const std::string& path) const {

@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "mutirao/data/class_labels.hpp"
 #include "mutirao/data/feature_encoder.hpp"
 #include "mutirao/data/feature_selection.hpp"
 #include "mutirao/data/table.hpp"
@@ -38,11 +39,14 @@ struct ModelInfo {
   std::string version;
   /// The column that names the rows, if the user said so.
   std::optional<std::string> id = std::nullopt;
+  /// Classifiers: the labels of the classes that they predict the indices of; regression: none.
+  data::ClassLabels classes = {};
 };
 
 class Model {
  public:
-  /// `estimator` must be fitted on what `encoder` makes.
+  /// `estimator` must be fitted on what `encoder` makes; a classifier whose labels are not given is
+  /// said to tell 0, 1, ... apart.
   Model(data::FeatureEncoder encoder, std::shared_ptr<const Estimator> estimator, ModelInfo info);
 
   const data::FeatureEncoder& encoder() const noexcept { return encoder_; }
@@ -53,8 +57,12 @@ class Model {
   /// The columns that a table must have.
   std::vector<std::string> input_columns() const { return encoder_.input_columns(); }
 
-  /// One prediction per row, in order. `budget` null: the program's.
+  /// One prediction per row, in order: for a classifier the index of the class, whose label
+  /// info().classes has. `budget` null: the program's.
   std::vector<double> predict(const data::Table& table, exec::CoreBudget* budget = nullptr) const;
+  /// n_rows x n_classes, row-major; core::InvalidArgument for a model that predicts numbers.
+  std::vector<double> predict_proba(const data::Table& table,
+                                    exec::CoreBudget* budget = nullptr) const;
 
   /// Writes the file whole (a temporary one, synced, then renamed) or leaves what was there.
   void save(const std::string& path) const;

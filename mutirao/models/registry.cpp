@@ -155,14 +155,14 @@ std::vector<EstimatorInfo> make_estimators() {
       entry<KNeighborsClassifier, k_neighbors_parameters>(
           kClassification, "KNeighborsClassifier", "the shares of classes in the nearest rows",
           Encoding::kStandardized, Threads::kMany, distance_work),
-      entry<GradientBoostingRegressor, gradient_boosting_parameters>(
+      by_default(entry<GradientBoostingRegressor, gradient_boosting_parameters>(
           kRegression, "GradientBoostingRegressor",
           "trees of XGBoost, each mending those before it", Encoding::kCodes, Threads::kOne,
-          boosting_work),
-      entry<GradientBoostingClassifier, gradient_boosting_parameters>(
+          boosting_work)),
+      by_default(entry<GradientBoostingClassifier, gradient_boosting_parameters>(
           kClassification, "GradientBoostingClassifier",
           "trees of XGBoost, each mending those before it", Encoding::kCodes, Threads::kOne,
-          boosting_work),
+          boosting_work)),
       entry<DummyRegressor, dummy_regressor_parameters>(
           kRegression, "DummyRegressor", "the mean or the median of the target for every row",
           Encoding::kCodes, Threads::kOne, rows_only),

@@ -7,26 +7,11 @@
 #include <fmt/format.h>
 
 #include "mutirao/core/file.hpp"
+#include "mutirao/report/internal/html.hpp"
 #include "mutirao/report/leaderboard.hpp"
 
 namespace mutirao::report {
-namespace {
-
-using train::CandidateResult;
-using train::CandidateStatus;
-
-constexpr std::string_view kStyle = R"(
-:root { color-scheme: light dark; --ink: #1c2430; --soft: #667085; --line: #d9dee7; --bar: #3b73c8; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --soft: #98a2b3; --line: #344054; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); max-width: 62rem; margin: 2.5rem auto; padding: 0 1.25rem; }
-h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2.25rem 0 .5rem; }
-p, .soft { color: var(--soft); }
-table { border-collapse: collapse; width: 100%; }
-th, td { padding: .4rem .75rem .4rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: middle; }
-th { font-weight: 600; } .number { text-align: right; font-variant-numeric: tabular-nums; }
-.failed { color: #b42318; } svg { display: block; } svg circle { fill: var(--bar); fill-opacity: .7; }
-svg line { stroke: var(--line); } svg text { fill: var(--soft); font-size: 11px; }
-)";
+namespace internal {
 
 std::string escaped(std::string_view text) {
   std::string out;
@@ -54,6 +39,32 @@ std::string escaped(std::string_view text) {
 std::string number_cell(const std::string& text) {
   return fmt::format("<td class=\"number\">{}</td>", text);
 }
+
+}  // namespace internal
+
+namespace {
+
+using internal::escaped;
+using internal::number_cell;
+using train::CandidateResult;
+using train::CandidateStatus;
+
+constexpr std::string_view kStyle = R"(
+:root { color-scheme: light dark; --ink: #1c2430; --soft: #667085; --line: #d9dee7; --bar: #3b73c8; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --soft: #98a2b3; --line: #344054; } }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); max-width: 62rem; margin: 2.5rem auto; padding: 0 1.25rem; }
+h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2.25rem 0 .5rem; }
+p, .soft { color: var(--soft); }
+table { border-collapse: collapse; width: 100%; }
+th, td { padding: .4rem .75rem .4rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: middle; }
+th { font-weight: 600; } .number { text-align: right; font-variant-numeric: tabular-nums; }
+.failed { color: #b42318; } svg { display: block; } svg circle { fill: var(--bar); fill-opacity: .7; }
+svg line, svg rect { stroke: var(--line); fill: none; } svg polyline { stroke: var(--bar); fill: none; stroke-width: 1.5; }
+h3 { font-size: 1rem; margin: 1.5rem 0 .25rem; } figure { margin: .75rem 0; } figcaption { color: var(--soft); font-size: 12px; }
+.importances { width: auto; } svg .bar { fill: var(--bar); stroke: none; }
+.confusion { width: auto; } .confusion .right { background: color-mix(in srgb, var(--bar) var(--share), transparent); }
+.confusion .wrong { background: color-mix(in srgb, #b42318 var(--share), transparent); }
+)";
 
 /// The range of all fold scores, for one axis that all rows share.
 std::pair<double, double> score_range(const train::RunResult& result) {
@@ -89,17 +100,18 @@ std::string fold_dots(const CandidateResult& row, std::pair<double, double> rang
 std::string leaderboard(const train::RunResult& result) {
   const auto range = score_range(result);
   std::string html = "<table><tr><th>model</th>";
-  for (const models::Metric& metric : models::metrics())
+  for (const models::Metric& metric : models::metrics(result.task))
     html += fmt::format("<th class=\"number\">{}</th>", metric.name);
   html += fmt::format(
       "<th>{} of each fold, {} to {}</th><th class=\"number\">folds</th><th class=\"number\">final "
       "fit</th><th class=\"number\">memory</th></tr>\n",
       escaped(result.metric), number_text(range.first), number_text(range.second));
   for (const CandidateResult& row : result.leaderboard) {
-    html += fmt::format("<tr><td>{}</td>", escaped(row.model));
+    html +=
+        fmt::format("<tr{}><td>{}</td>", row.baseline ? " class=\"soft\"" : "", escaped(row.model));
     if (row.status != CandidateStatus::kOk) {
       html += fmt::format("<td class=\"failed\" colspan=\"{}\">{}: {}</td></tr>\n",
-                          models::metrics().size() + 4, train::name_of(row.status),
+                          models::metrics(result.task).size() + 4, train::name_of(row.status),
                           escaped(row.error.value_or("")));
       continue;
     }
@@ -134,6 +146,17 @@ std::string columns(const train::RunResult& result) {
   return html + "</table>\n";
 }
 
+/// "regression", or "classification of 'no' and 'yes', 'yes' positive", or "... of 3 classes".
+std::string task_text(const train::RunResult& result) {
+  std::string text(data::name_of(result.task));
+  if (result.classes.size() != 2) {
+    return result.classes.empty() ? text
+                                  : fmt::format("{} of {} classes", text, result.classes.size());
+  }
+  return fmt::format("{} of '{}' and '{}', '{}' positive", text, escaped(result.classes[0]),
+                     escaped(result.classes[1]), escaped(result.positive.value_or("")));
+}
+
 }  // namespace
 
 std::string html_report(const train::RunResult& result) {
@@ -145,14 +168,14 @@ std::string html_report(const train::RunResult& result) {
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
       "content=\"width=device-width\">\n<title>{0} from {1}</title>\n<style>{2}</style></head>\n"
       "<body>\n<h1>{0} from {1}</h1>\n<p>{3}; {4} rows{5}; seed {6}; {7} cores; {8}; mutirao "
-      "{9}</p>\n{10}<h2>Leaderboard</h2>\n{11}<h2>Parameters</h2>\n{12}<h2>Columns</h2>\n{13}"
+      "{9}</p>\n{10}<h2>Leaderboard</h2>\n{11}{12}{13}<h2>Parameters</h2>\n{14}<h2>Columns</"
+      "h2>\n{15}"
       "</body></html>\n",
-      escaped(result.target), escaped(result.data), kStyle, data::name_of(result.task), result.rows,
-      result.rows_dropped == 0
-          ? ""
-          : fmt::format(" ({} without a target left out)", result.rows_dropped),
+      escaped(result.target), escaped(result.data), kStyle, task_text(result), result.rows,
+      result.rows_dropped == 0 ? "" : fmt::format(" ({} left out)", result.rows_dropped),
       result.seed, result.cores, duration_text(result.seconds), escaped(result.version), warnings,
-      leaderboard(result), parameters(result), columns(result));
+      leaderboard(result), internal::class_details(result), internal::importances(result),
+      parameters(result), columns(result));
 }
 
 void write_html_report(const train::RunResult& result) {

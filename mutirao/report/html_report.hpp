@@ -11,7 +11,9 @@
 
 namespace mutirao::report {
 
-/// What was trained on what, the leaderboard with the scores of the folds, and what became of each
+/// What was trained on what, the leaderboard with the scores of the folds, for classes the
+/// confusion matrix of each model and the curve of the positive one, the columns that models rest
+/// on, and what became of each
 /// column.
 std::string html_report(const train::RunResult& result);
 

@@ -15,7 +15,7 @@ using train::CandidateStatus;
 /// The metrics in the order in which they are shown: the run's own first.
 std::vector<std::string> metric_order(const train::RunResult& result) {
   std::vector<std::string> names = {result.metric};
-  for (const models::Metric& metric : models::metrics()) {
+  for (const models::Metric& metric : models::metrics(result.task)) {
     if (metric.name != result.metric) names.push_back(metric.name);
   }
   return names;
@@ -40,7 +40,7 @@ std::vector<std::string> heading(const train::RunResult& result) {
 
 std::vector<std::string> cells_of(const train::RunResult& result, const CandidateResult& row,
                                   std::size_t rank) {
-  std::vector<std::string> cells = {fmt::format("{}", rank), row.model};
+  std::vector<std::string> cells = {row.baseline ? "" : fmt::format("{}", rank), row.model};
   for (const std::string& name : metric_order(result)) {
     cells.push_back(number_text(metric_of(row, name)));
     if (name == result.metric) cells.push_back(number_text(row.score_std));
@@ -83,7 +83,8 @@ std::string leaderboard_table(const train::RunResult& result) {
   std::size_t rank = 0;
   for (const CandidateResult& row : result.leaderboard) {
     if (row.status == CandidateStatus::kOk) {
-      lines.push_back(cells_of(result, row, ++rank));
+      if (!row.baseline) ++rank;
+      lines.push_back(cells_of(result, row, rank));
     } else {
       lines.push_back({"-", row.model});
     }

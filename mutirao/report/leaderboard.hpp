@@ -11,9 +11,9 @@
 
 namespace mutirao::report {
 
-/// A heading, then one line per model, best first: rank, model, the run's metric and its spread
-/// over the folds, the other metrics, seconds of all folds and of the final fit, peak memory. A
-/// candidate that did not end well shows its status and its error instead.
+/// A heading, then one line per model, best first: rank (the baseline has none), model, the run's
+/// metric and its spread over the folds, the other metrics, seconds of all folds and of the final
+/// fit, peak memory. A candidate that did not end well shows its status and its error instead.
 std::string leaderboard_table(const train::RunResult& result);
 
 /// "12.3 s", "1 min 05 s", "312 MB": as short as it stays telling.

@@ -15,9 +15,10 @@
 namespace mutirao::train {
 namespace {
 
-const std::vector<std::string> kKeys = {"data",      "target", "task",       "models", "folds",
-                                        "test-size", "metric", "seed",       "cores",  "set",
-                                        "drop",      "id",     "categorical"};
+const std::vector<std::string> kKeys = {
+    "data", "target", "task", "models",      "folds",  "test-size", "metric", "seed",    "cores",
+    "set",  "drop",   "id",   "categorical", "weight", "group",     "time",   "positive"};
+constexpr const char* kAllModels = "all";
 
 /// Reads the values of one configuration, and says which one cannot be used.
 class KeyReader {
@@ -103,31 +104,54 @@ std::size_t fold_count(const TrainConfig& config) noexcept {
   return config.test_size ? 1 : config.folds.value_or(kDefaultFolds);
 }
 
-void refuse_classification(const std::string& because) {
-  throw core::InvalidArgument(
-      fmt::format("{}: this version trains regression models only", because),
-      "name a target of numbers, and say --task regression if they look like classes");
+namespace {
+
+/// The options that name columns, with what they name.
+std::vector<std::pair<const char*, std::vector<std::string>>> columns_by_option(
+    const TrainConfig& config) {
+  const auto list = [](const std::optional<std::string>& name) {
+    return name ? std::vector<std::string>{*name} : std::vector<std::string>{};
+  };
+  return {{"--drop", config.drop},         {"--categorical", config.categorical},
+          {"--id", list(config.id)},       {"--weight", list(config.weight)},
+          {"--group", list(config.group)}, {"--time", list(config.time)}};
 }
 
-void check(const TrainConfig& config) {
-  if (config.data.empty())
-    throw core::InvalidArgument("no data is given", "name a file, a glob or a query");
-  if (config.target.empty())
-    throw core::InvalidArgument("no target is given",
-                                "name the column to predict: --target COLUMN");
-  for (const std::string& name : config.models) models::find_estimator(name);
-  check_names_once(config.models);
-  for (const auto& [name, parameters] : config.set) {
-    models::make_estimator(name, parameters);
-    if (!config.models.empty() &&
-        std::find(config.models.begin(), config.models.end(), name) == config.models.end()) {
-      throw core::InvalidArgument(
-          fmt::format("parameters are set for '{}', which is not among the models", name),
-          fmt::format("add it to --models, or leave out --set {}...", name));
-    }
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+void check_columns(const TrainConfig& config) {
+  for (const auto& [option, names] : columns_by_option(config)) {
+    if (!contains(names, config.target)) continue;
+    throw core::InvalidArgument(
+        fmt::format("the target '{}' is also named by {}", config.target, option),
+        fmt::format("the target has no other part: name another column with {}", option));
   }
-  models::find_metric(config.metric);
-  if (config.task == data::Task::kClassification) refuse_classification("--task classification");
+  const auto both = [&](const std::string& name, const char* one, const char* other) {
+    throw core::InvalidArgument(
+        fmt::format("'{}' is named by {} and by {}", name, one, other),
+        fmt::format("name it with one of them: what {} names is no feature", one));
+  };
+  for (const auto& [option, name] :
+       {std::pair("--weight", config.weight), std::pair("--group", config.group)}) {
+    if (name && contains(config.categorical, *name)) both(*name, option, "--categorical");
+  }
+  if (config.weight && config.weight == config.group) both(*config.weight, "--weight", "--group");
+  if (config.weight && config.weight == config.time) both(*config.weight, "--weight", "--time");
+  if (config.group && config.time) {
+    throw core::InvalidArgument("both --group and --time are given",
+                                "give one of them: groups may cross in time");
+  }
+  if (config.id == kPrediction) {
+    throw core::InvalidArgument(
+        fmt::format("the id column cannot be named '{}': that is what predictions are called",
+                    kPrediction),
+        "rename it with a query: SELECT ... AS ...");
+  }
+}
+
+void check_division(const TrainConfig& config) {
   if (config.folds && config.test_size)
     throw core::InvalidArgument("both --folds and --test-size are given", "give one of them");
   if (config.folds && *config.folds < 2) {
@@ -139,36 +163,97 @@ void check(const TrainConfig& config) {
         fmt::format("--test-size must lie between 0 and 1, not {}", *config.test_size),
         "0.2 tests a fifth of the rows");
   }
-  if (config.cores && *config.cores == 0)
-    throw core::InvalidArgument("--cores must be at least 1, not 0",
-                                "leave it out to use all that this process may");
-  for (const auto* list : {&config.drop, &config.categorical}) {
-    if (std::find(list->begin(), list->end(), config.target) != list->end()) {
-      throw core::InvalidArgument(fmt::format("the target '{}' is also named by {}", config.target,
-                                              list == &config.drop ? "--drop" : "--categorical"),
-                                  "the target is never a feature: leave it out there");
+}
+
+/// Every model that is named must be there for some task.
+void check_models(const TrainConfig& config) {
+  if (config.models == std::vector<std::string>{kAllModels}) return;
+  for (const std::string& name : config.models) {
+    if (name == kAllModels) {
+      throw core::InvalidArgument("'all' stands among other models",
+                                  "give --models all, or name the models");
     }
+    models::has_estimator(name, data::Task::kRegression);
   }
-  if (config.id == kPrediction) {
-    throw core::InvalidArgument(
-        fmt::format("the id column cannot be named '{}': that is what predictions are called",
-                    kPrediction),
-        "rename it with a query: SELECT ... AS ...");
-  }
-  if (config.id == config.target) {
-    throw core::InvalidArgument(fmt::format("'{}' is both target and id", config.target),
-                                "name another column with --id");
+  check_names_once(config.models);
+  if (config.models == std::vector<std::string>{kBaseline}) {
+    throw core::InvalidArgument("no model is named besides the baseline",
+                                "every run trains the baseline: name what is to be compared to it");
   }
 }
 
-std::vector<std::string> candidates_of(const TrainConfig& config) {
+/// Each must fit its model for some task.
+void check_parameters(const TrainConfig& config) {
+  for (const auto& [name, parameters] : config.set) {
+    const bool regression = models::has_estimator(name, data::Task::kRegression);
+    const bool classification = models::has_estimator(name, data::Task::kClassification);
+    try {
+      models::make_estimator(name, parameters,
+                             regression ? data::Task::kRegression : data::Task::kClassification);
+    } catch (const core::InvalidArgument&) {
+      if (!regression || !classification) throw;
+      models::make_estimator(name, parameters, data::Task::kClassification);
+    }
+  }
+}
+
+void check_is_trained(const std::string& name, const std::vector<std::string>& models) {
+  if (name == kBaseline || contains(models, name)) return;
+  throw core::InvalidArgument(
+      fmt::format("parameters are set for '{}', which is not among the models", name),
+      fmt::format("add it to --models, or leave out --set {}...", name));
+}
+
+}  // namespace
+
+void check(const TrainConfig& config) {
+  if (config.data.empty())
+    throw core::InvalidArgument("no data is given", "name a file, a glob or a query");
+  if (config.target.empty())
+    throw core::InvalidArgument("no target is given",
+                                "name the column to predict: --target COLUMN");
+  check_models(config);
+  check_parameters(config);
+  if (!config.models.empty() && config.models.front() != kAllModels) {
+    for (const auto& each : config.set) check_is_trained(each.first, config.models);
+  }
+  if (config.metric) models::has_metric(*config.metric, data::Task::kRegression);
+  if (config.task) check_for(config, *config.task);
+  check_division(config);
+  if (config.cores && *config.cores == 0)
+    throw core::InvalidArgument("--cores must be at least 1, not 0",
+                                "leave it out to use all that this process may");
+  check_columns(config);
+}
+
+void check_for(const TrainConfig& config, data::Task task) {
+  if (!config.models.empty() && config.models.front() != kAllModels) {
+    for (const std::string& name : config.models) models::find_estimator(name, task);
+  }
+  for (const auto& [name, parameters] : config.set) {
+    models::make_estimator(name, parameters, task);
+    check_is_trained(name, candidates_of(config, task));
+  }
+  metric_of(config, task);
+  if (config.positive && task == data::Task::kRegression) {
+    throw core::InvalidArgument(
+        fmt::format("--positive {} names a class, and this is regression", *config.positive),
+        "leave it out, or say --task classification");
+  }
+}
+
+const models::Metric& metric_of(const TrainConfig& config, data::Task task) {
+  return config.metric ? models::find_metric(*config.metric, task) : models::metrics(task).front();
+}
+
+std::vector<std::string> candidates_of(const TrainConfig& config, data::Task task) {
+  const bool all = config.models == std::vector<std::string>{kAllModels};
   std::vector<std::string> names;
   for (const models::EstimatorInfo& info : models::estimators()) {
-    if (info.task != data::Task::kRegression) continue;
-    if (config.models.empty() ? info.by_default
-                              : std::find(config.models.begin(), config.models.end(), info.name) !=
-                                    config.models.end())
-      names.push_back(info.name);
+    if (info.task != task) continue;
+    const bool chosen =
+        config.models.empty() ? info.by_default : contains(config.models, info.name);
+    if (chosen || all || info.name == kBaseline) names.push_back(info.name);
   }
   return names;
 }
@@ -181,7 +266,7 @@ Json to_json(const TrainConfig& config) {
   if (!config.models.empty()) json["models"] = config.models;
   if (config.folds) json["folds"] = *config.folds;
   if (config.test_size) json["test-size"] = *config.test_size;
-  json["metric"] = config.metric;
+  if (config.metric) json["metric"] = *config.metric;
   json["seed"] = config.seed;
   if (config.cores) json["cores"] = *config.cores;
   for (const auto& [model, parameters] : config.set) {
@@ -191,6 +276,10 @@ Json to_json(const TrainConfig& config) {
   if (!config.drop.empty()) json["drop"] = config.drop;
   if (config.id) json["id"] = *config.id;
   if (!config.categorical.empty()) json["categorical"] = config.categorical;
+  if (config.weight) json["weight"] = *config.weight;
+  if (config.group) json["group"] = *config.group;
+  if (config.time) json["time"] = *config.time;
+  if (config.positive) json["positive"] = *config.positive;
   return json;
 }
 
@@ -222,6 +311,10 @@ TrainConfig config_from_json(const Json& json, const std::string& where) {
   read.texts("drop", config.drop);
   read.text("id", config.id);
   read.texts("categorical", config.categorical);
+  read.text("weight", config.weight);
+  read.text("group", config.group);
+  read.text("time", config.time);
+  read.text("positive", config.positive);
   return config;
 }
 

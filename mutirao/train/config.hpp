@@ -22,6 +22,7 @@
 #include <nlohmann/json.hpp>
 
 #include "mutirao/data/feature_selection.hpp"
+#include "mutirao/models/metrics.hpp"
 #include "mutirao/models/parameters.hpp"
 
 namespace mutirao::train {
@@ -33,13 +34,15 @@ struct TrainConfig {
   std::string target;  ///< the column to predict
   /// Absent: decided from the target.
   std::optional<data::Task> task = std::nullopt;
-  /// Names of the registry, each once; empty: all of the task.
+  /// Names of the registry, each once; empty: those that the registry trains by default; "all"
+  /// alone: all of the task. The baseline is trained in any case.
   std::vector<std::string> models = {};
   /// Shuffled folds of a cross-validation; absent: kDefaultFolds, unless test_size is given.
   std::optional<std::size_t> folds = std::nullopt;
   /// The share of the rows that one split tests, in place of folds; between 0 and 1.
   std::optional<double> test_size = std::nullopt;
-  std::string metric = "r2";
+  /// Absent: the first of the task's, r2 or accuracy.
+  std::optional<std::string> metric = std::nullopt;
   std::uint64_t seed = 0;
   /// At most this many cores; absent: as many as this process may use.
   std::optional<std::size_t> cores = std::nullopt;
@@ -48,13 +51,21 @@ struct TrainConfig {
   std::vector<std::string> drop = {};
   std::optional<std::string> id = std::nullopt;
   std::vector<std::string> categorical = {};
+  /// The column of sample weights: of fits and of metrics. Not a feature.
+  std::optional<std::string> weight = std::nullopt;
+  /// The column whose equal rows are never on both sides of a split. Not a feature.
+  std::optional<std::string> group = std::nullopt;
+  /// The column in whose order folds learn from what is earlier and test what is later.
+  std::optional<std::string> time = std::nullopt;
+  /// The class that f1 and roc_auc judge, of two; absent: the second of them in their order.
+  std::optional<std::string> positive = std::nullopt;
 
   bool operator==(const TrainConfig&) const = default;
 
   template <class Archive>
   void serialize(Archive& archive) {
     archive(data, target, task, models, folds, test_size, metric, seed, cores, set, drop, id,
-            categorical);
+            categorical, weight, group, time, positive);
   }
 };
 
@@ -68,17 +79,23 @@ data::Task task_of(const std::string& name);
 /// How many times each model is fitted for its score.
 std::size_t fold_count(const TrainConfig& config) noexcept;
 
-/// Throws core::InvalidArgument; `because` begins the sentence.
-[[noreturn]] void refuse_classification(const std::string& because);
-
 /// Throws for everything that is wrong without looking at the data.
 void check(const TrainConfig& config);
+/// Throws for what does not go with the task: models, parameters, the metric, a positive class.
+void check_for(const TrainConfig& config, data::Task task);
 
-/// The names of the models that the run trains, in the order of the registry.
-std::vector<std::string> candidates_of(const TrainConfig& config);
+/// The names of the models that a run of the task trains, in the order of the registry, the
+/// baseline among them.
+std::vector<std::string> candidates_of(const TrainConfig& config, data::Task task);
+/// The name of the model that predicts without features and never counts as a candidate.
+inline constexpr const char* kBaseline = "baseline";
+
+/// What orders the leaderboard of a run of the task.
+const models::Metric& metric_of(const TrainConfig& config, data::Task task);
 
 /// The keys of the command line: "data", "target", "task", "models", "folds", "test-size",
-/// "metric", "seed", "cores", "set", "drop", "id", "categorical"; what is absent is left out.
+/// "metric", "seed", "cores", "set", "drop", "id", "categorical", "weight", "group", "time",
+/// "positive"; what is absent is left out.
 Json to_json(const TrainConfig& config);
 
 /// Reads what to_json() writes; a key that is not there leaves its default. `where` begins the

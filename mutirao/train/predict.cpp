@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <set>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -31,6 +32,27 @@ const CandidateResult& find_model(const RunResult& result, const std::string& na
   }
   throw core::InvalidArgument(fmt::format("the run {} has no model '{}'", result.run, name),
                               core::suggestion(name, names));
+}
+
+/// The label of the likeliest class, of equals the first, and the probability of each.
+void add_classes(const models::Model& model, const data::Table& table, data::Table& out) {
+  const data::ClassLabels& classes = model.info().classes;
+  const std::vector<double> probabilities = model.predict_proba(table);
+  std::vector<double> likeliest;
+  for (std::size_t row = 0; row < table.rows(); ++row) {
+    const auto of_row = std::span(probabilities).subspan(row * classes.size(), classes.size());
+    likeliest.push_back(
+        static_cast<double>(std::max_element(of_row.begin(), of_row.end()) - of_row.begin()));
+  }
+  out.add(data::label_column(kPrediction, classes, likeliest));
+  for (std::size_t c = 0; c < classes.size(); ++c) {
+    std::vector<double> of_class;
+    for (std::size_t row = 0; row < table.rows(); ++row)
+      of_class.push_back(probabilities[row * classes.size() + c]);
+    data::Column column = data::number_column("probability_" + classes.names[c], of_class);
+    column.integral = false;
+    out.add(std::move(column));
+  }
 }
 
 }  // namespace
@@ -68,10 +90,13 @@ Predictions predict(const std::string& model_file, const std::string& data) {
   if (id) {
     predictions.table.add(table.at(*id, "id column"));
   }
-  const std::vector<double> values = model.predict(table);
-  data::Column column = data::number_column(kPrediction, values);
-  column.integral = false;
-  predictions.table.add(std::move(column));
+  if (model.info().task == data::Task::kClassification) {
+    add_classes(model, table, predictions.table);
+  } else {
+    data::Column column = data::number_column(kPrediction, model.predict(table));
+    column.integral = false;
+    predictions.table.add(std::move(column));
+  }
 
   const std::vector<std::string> inputs = model.input_columns();
   const std::set<std::string> known(inputs.begin(), inputs.end());

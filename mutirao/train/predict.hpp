@@ -21,7 +21,8 @@
 namespace mutirao::train {
 
 struct Predictions {
-  /// The id column, if training was given one, then "prediction".
+  /// The id column, if training was given one, then "prediction"; for classes that is the label,
+  /// and a column "probability_<label>" follows for each of them.
   data::Table table;
   /// Columns of the data that the model does not use.
   std::vector<std::string> ignored;

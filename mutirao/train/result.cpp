@@ -62,10 +62,7 @@ CandidateStatus status_of(const std::string& name) {
 }
 
 data::ColumnType column_type_of(const std::string& name) {
-  for (const data::ColumnType type : {data::ColumnType::kNumber, data::ColumnType::kText,
-                                      data::ColumnType::kBoolean, data::ColumnType::kTimestamp}) {
-    if (name == data::name_of(type)) return type;
-  }
+  if (const std::optional<data::ColumnType> type = data::column_type_named(name)) return *type;
   throw core::InvalidInput(fmt::format("there is no column type '{}'", name));
 }
 
@@ -139,6 +136,18 @@ Json to_json(const CandidateResult& row) {
   return json;
 }
 
+Json to_json(const CandidateDetails& details) {
+  Json json = Json::object();
+  if (!details.confusion.empty()) json["confusion"] = details.confusion;
+  if (!details.roc.true_positive_rate.empty()) {
+    json["roc"] = {{"false_positive_rate", details.roc.false_positive_rate},
+                   {"true_positive_rate", details.roc.true_positive_rate}};
+  }
+  for (const auto& [feature, importance] : details.importances)
+    json["importances"].push_back({{"feature", feature}, {"importance", importance}});
+  return json;
+}
+
 Json to_json(const RunResult& result) {
   Json json;
   json["schema"] = kSchema;
@@ -147,6 +156,10 @@ Json to_json(const RunResult& result) {
   json["data"] = result.data;
   json["target"] = result.target;
   json["task"] = data::name_of(result.task);
+  if (result.task == data::Task::kClassification) {
+    json["classes"] = result.classes;
+    json["positive"] = optional(result.positive);
+  }
   json["metric"] = result.metric;
   json["seed"] = result.seed;
   json["cores"] = result.cores;
@@ -189,6 +202,25 @@ CandidateResult candidate_result_from_json(const Json& json, const std::string& 
   });
 }
 
+CandidateDetails details_from_json(const Json& json, const std::string& where) {
+  return reading(where, [&] {
+    CandidateDetails details;
+    if (json.contains("confusion"))
+      details.confusion = json["confusion"].get<std::vector<double>>();
+    if (json.contains("roc")) {
+      details.roc = {json["roc"].at("false_positive_rate").get<std::vector<double>>(),
+                     json["roc"].at("true_positive_rate").get<std::vector<double>>()};
+    }
+    if (json.contains("importances")) {
+      for (const Json& each : json["importances"]) {
+        details.importances.emplace_back(each.at("feature").get<std::string>(),
+                                         each.at("importance").get<double>());
+      }
+    }
+    return details;
+  });
+}
+
 RunResult run_result_from_json(const Json& json, const std::string& where) {
   return reading(where, [&] {
     RunResult result;
@@ -197,6 +229,10 @@ RunResult run_result_from_json(const Json& json, const std::string& where) {
     result.data = json.at("data").get<std::string>();
     result.target = json.at("target").get<std::string>();
     result.task = task_of(json.at("task").get<std::string>());
+    if (result.task == data::Task::kClassification) {
+      result.classes = json.at("classes").get<std::vector<std::string>>();
+      result.positive = optional_text(json.at("positive"));
+    }
     result.metric = json.at("metric").get<std::string>();
     result.seed = json.at("seed").get<std::uint64_t>();
     result.cores = json.at("cores").get<std::size_t>();

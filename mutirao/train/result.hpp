@@ -7,8 +7,10 @@
 // null; run_result_from_json(to_json(result)) is the same result. Thread safety: values.
 //
 // One object:
-//   schema 1, version, run, data, target, task, metric, seed, cores, seconds, rows, rows_dropped,
-//   stopped (null, "interrupted"), warnings, columns [{name, type, used, why}],
+//   schema 1, version, run, data, target, task, classes and positive (of classification alone; the
+//   labels in their order, and the one of two that f1 and roc_auc judge, else null), metric, seed,
+//   cores, seconds, rows, rows_dropped, stopped (null, "interrupted"), warnings,
+//   columns [{name, type, used, why}],
 //   leaderboard [{model, status, baseline, params, score, score_std, metrics, fold_scores,
 //                 cv_seconds, fit_seconds, peak_rss_bytes, model_file, error}]
 
@@ -17,6 +19,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "mutirao/data/feature_selection.hpp"
@@ -31,6 +34,20 @@ enum class CandidateStatus { kOk, kCrashed, kTimeout, kMemory, kFailed };
 
 /// "ok", "crashed", "timeout", "memory", "failed".
 std::string_view name_of(CandidateStatus status) noexcept;
+
+/// What the report shows of a candidate besides its row of the leaderboard.
+struct CandidateDetails {
+  /// Classes: n_classes x n_classes, row-major: the weight of the tested rows of each true class
+  /// (row) that were predicted to be each class (column).
+  std::vector<double> confusion;
+  /// Two classes: of the positive one, over all tested rows; at most kMostRocPoints.
+  models::RocCurve roc;
+  /// What most of the final model rests on, the most important first, at most kMostImportances;
+  /// empty where it does not tell.
+  std::vector<std::pair<std::string, double>> importances;
+};
+inline constexpr std::size_t kMostImportances = 20;
+inline constexpr std::size_t kMostRocPoints = 200;
 
 /// One row of the leaderboard.
 struct CandidateResult {
@@ -48,6 +65,7 @@ struct CandidateResult {
   std::uint64_t peak_rss_bytes = 0;
   std::optional<std::string> model_file;  ///< relative to the run folder
   std::optional<std::string> error;       ///< one line
+  CandidateDetails details;               ///< no part of the JSON object
 };
 
 struct RunResult {
@@ -56,12 +74,14 @@ struct RunResult {
   std::string data;
   std::string target;
   data::Task task = data::Task::kRegression;
+  std::vector<std::string> classes;     ///< labels, in their order; regression: none
+  std::optional<std::string> positive;  ///< of two classes, the one that f1 and roc_auc judge
   std::string metric;
   std::uint64_t seed = 0;
   std::size_t cores = 0;
   double seconds = 0.0;
   std::uint64_t rows = 0;          ///< that were learned from
-  std::uint64_t rows_dropped = 0;  ///< whose target is missing
+  std::uint64_t rows_dropped = 0;  ///< whose target is missing, or whose weight is 0
   std::optional<std::string> stopped;
   std::vector<std::string> warnings;
   std::vector<data::ColumnUse> columns;
@@ -71,13 +91,16 @@ struct RunResult {
 /// Best first in the metric's own direction; what has no score comes last, in the order given.
 void rank(std::vector<CandidateResult>& leaderboard, const models::Metric& metric);
 
-/// The first row that predicts, or nullptr.
+/// The first row that predicts and is not the baseline, or nullptr.
 const CandidateResult* best_of(const RunResult& result) noexcept;
 
 Json to_json(const CandidateResult& candidate);
 Json to_json(const RunResult& result);
+/// Only what there is.
+Json to_json(const CandidateDetails& details);
 /// Throws core::CorruptFile when the object is none of ours; `where` begins the sentence.
 CandidateResult candidate_result_from_json(const Json& json, const std::string& where);
+CandidateDetails details_from_json(const Json& json, const std::string& where);
 RunResult run_result_from_json(const Json& json, const std::string& where);
 
 }  // namespace mutirao::train

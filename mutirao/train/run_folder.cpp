@@ -60,6 +60,8 @@ class Replay {
       result_.warnings.push_back(event.at("text").get<std::string>());
     } else if (name == "candidate_ended") {
       result_.leaderboard.push_back(candidate_result_from_json(event.at("candidate"), where_));
+      if (event.contains("details"))
+        result_.leaderboard.back().details = details_from_json(event["details"], where_);
     } else if (name == "run_ended") {
       result_.seconds = event.at("seconds").get<double>();
       result_.stopped.reset();
@@ -82,7 +84,8 @@ class Replay {
     std::stable_sort(
         result_.leaderboard.begin(), result_.leaderboard.end(),
         [&](const CandidateResult& a, const CandidateResult& b) { return place(a) < place(b); });
-    rank(result_.leaderboard, models::find_metric(result_.metric));
+    if (!result_.leaderboard.empty())
+      rank(result_.leaderboard, models::find_metric(result_.metric, result_.task));
     return std::move(result_);
   }
 
@@ -92,15 +95,19 @@ class Replay {
     result_.version = event.at("version").get<std::string>();
     result_.data = config.data;
     result_.target = config.target;
-    result_.metric = models::find_metric(config.metric).name;
+    if (config.metric) models::has_metric(*config.metric, data::Task::kRegression);
+    result_.metric = config.metric.value_or("");
     result_.seed = config.seed;
   }
 
   void read(const Json& event) {
     // The keys of a run's object, some of them; the others have their places elsewhere.
     Json object = to_json(result_);
-    for (const char* key : {"task", "cores", "rows", "rows_dropped", "columns"})
+    for (const char* key : {"task", "metric", "cores", "rows", "rows_dropped", "columns"})
       object[key] = event.at(key);
+    for (const char* key : {"classes", "positive"}) {
+      if (event.contains(key)) object[key] = event[key];
+    }
     result_ = run_result_from_json(object, where_);
   }
 

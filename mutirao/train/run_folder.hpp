@@ -9,10 +9,13 @@
 //   oof.parquet    predictions for rows that a model had not seen
 //   report.html    for people
 // Events, each with "event", "time" (UTC) and "elapsed" (seconds since the start):
-//   run_started {version, config}   data_read {rows, rows_dropped, task, cores, columns}
+//   run_started {version, config}
+//   data_read {rows, rows_dropped, task, classes and positive of classification, metric, cores,
+//              columns}
 //   note {text}, warning {text}     candidate_started {model, pid}
 //   fold_done {model, fold, folds, score, metrics, seconds}
-//   candidate_ended {candidate: a row of the leaderboard}   run_ended {seconds, stopped}
+//   candidate_ended {candidate: a row of the leaderboard, details: what the report shows}
+//   run_ended {seconds, stopped}
 // Guarantees: what is in the folder was complete when it was written; a run that was killed leaves
 // its events up to then. Thread safety: RunFolder: one thread at a time. Failure:
 // core::InvalidArgument for a path that cannot become a run folder, core::IoError for what the

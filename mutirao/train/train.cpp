@@ -10,8 +10,8 @@
 #include <list>
 #include <map>
 #include <mutex>
-#include <new>
 #include <optional>
+#include <set>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -24,7 +24,9 @@
 #include "mutirao/exec/process_executor.hpp"
 #include "mutirao/models/metrics.hpp"
 #include "mutirao/models/registry.hpp"
+#include "mutirao/train/internal/failure.hpp"
 #include "mutirao/train/internal/fit_tasks.hpp"
+#include "mutirao/train/internal/out_of_fold.hpp"
 #include "mutirao/train/internal/prepared_data.hpp"
 #include "mutirao/train/run_folder.hpp"
 
@@ -37,6 +39,7 @@ using namespace std::chrono_literals;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr auto kLookEvery = 100ms;
 constexpr auto kLookForStartEvery = 20ms;
+constexpr std::size_t kMostWarnings = 3;  // of one candidate
 
 double mean_of(const std::vector<double>& values) {
   double sum = 0.0;
@@ -50,26 +53,6 @@ double deviation_of(const std::vector<double>& values) {
   double squares = 0.0;
   for (const double value : values) squares += (value - mean) * (value - mean);
   return std::sqrt(squares / static_cast<double>(values.size()));
-}
-
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
-
-/// How the exception that is being handled shows on the leaderboard.
-void describe_failure(CandidateResult& row) {
-  row.status = CandidateStatus::kFailed;
-  try {
-    throw;
-  } catch (const core::Error& error) {
-    row.error = first_line(error.what());
-    if (error.code() == core::ErrorCode::kTaskCrashed) row.status = CandidateStatus::kCrashed;
-    if (error.code() == core::ErrorCode::kTaskTimeout) row.status = CandidateStatus::kTimeout;
-    if (error.code() == core::ErrorCode::kMemoryLimit) row.status = CandidateStatus::kMemory;
-  } catch (const std::bad_alloc&) {
-    row.status = CandidateStatus::kMemory;
-    row.error = "no memory was left";
-  } catch (const std::exception& error) {
-    row.error = first_line(error.what());
-  }
 }
 
 /// Thrown where a candidate is given up because the run stops.
@@ -104,7 +87,6 @@ class Run {
       : config_(config),
         options_(options),
         folds_(fold_count(config)),
-        metric_(models::find_metric(config.metric)),
         folder_(options.out.empty() ? default_run_path(config.data) : options.out, config),
         core_limit_(config.cores) {}
 
@@ -124,6 +106,7 @@ class Run {
  private:
   struct UnderWay {
     CandidateProgress progress;
+    std::set<std::string> said;  // warnings
     std::chrono::steady_clock::time_point start;
   };
 
@@ -163,24 +146,32 @@ class Run {
     data_.warnings.insert(data_.warnings.begin(), warnings.begin(), warnings.end());
     RunResult shown;
     shown.columns = data_.selection.columns;
-    event("data_read", {{"rows", data_.rows()},
-                        {"rows_dropped", data_.rows_dropped},
-                        {"task", data::name_of(data_.task)},
-                        {"cores", exec::CoreBudget::current().cores()},
-                        {"columns", to_json(shown)["columns"]}});
+    metric_ = &metric_of(config_, data_.task);
+    Json read = {{"rows", data_.rows()},
+                 {"rows_dropped", data_.rows_dropped},
+                 {"task", data::name_of(data_.task)},
+                 {"metric", metric_->name},
+                 {"cores", exec::CoreBudget::current().cores()},
+                 {"columns", to_json(shown)["columns"]}};
+    if (data_.task == data::Task::kClassification) {
+      read["classes"] = data_.classes.names;
+      read["positive"] =
+          data_.classes.size() == 2 ? Json(data_.classes.names[data_.positive]) : Json(nullptr);
+    }
+    event("data_read", read);
     for (const std::string& note : data_.notes) event("note", {{"text", note}});
     for (const std::string& warning : data_.warnings) event("warning", {{"text", warning}});
   }
 
   void train_candidates() {
-    waiting_ = candidates_of(config_);
+    waiting_ = candidates_of(config_, data_.task);
     const auto rows = static_cast<double>(data_.rows());
     const auto columns = static_cast<double>(data_.selection.features.size());
+    const auto work = [&](const std::string& name) {
+      return models::find_estimator(name, data_.task).work(rows, columns);
+    };
     std::stable_sort(waiting_.begin(), waiting_.end(),
-                     [&](const std::string& a, const std::string& b) {
-                       return models::find_estimator(a).work(rows, columns) >
-                              models::find_estimator(b).work(rows, columns);
-                     });
+                     [&](const std::string& a, const std::string& b) { return work(a) > work(b); });
     const std::size_t drivers = std::min(waiting_.size(), exec::CoreBudget::current().cores());
     driving_ = drivers;
     std::vector<std::jthread> threads;
@@ -229,7 +220,12 @@ class Run {
       const std::lock_guard lock(mutex_);
       under_way_.erase(mine);
       try {
-        if (row) event("candidate_ended", {{"candidate", to_json(*row)}});
+        if (row) {
+          Json ended = {{"candidate", to_json(*row)}};
+          if (const Json details = to_json(row->details); !details.empty())
+            ended["details"] = details;
+          event("candidate_ended", ended);
+        }
       } catch (...) {
         failure = std::current_exception();
       }
@@ -246,28 +242,33 @@ class Run {
                                         .seed = config_.seed};
     CandidateResult row;
     row.model = candidate.model;
-    row.params = models::make_estimator(candidate.model, candidate.parameters)->parameters();
+    row.baseline = candidate.model == kBaseline;
+    row.params =
+        models::make_estimator(candidate.model, candidate.parameters, data_.task)->parameters();
     row.score = row.score_std = kNaN;
-    std::vector<double> predictions(data_.rows(), kNaN);
+    internal::OutOfFold found(data_);
     try {
       exec::ProcessExecutor process({.workers = 1});
-      score(candidate, process, mine, row, predictions);
+      score(candidate, process, mine, row, found);
       save(candidate, process, mine, row);
     } catch (const Stopped&) {
       throw;
     } catch (const core::Error& error) {
       if (error.code() == core::ErrorCode::kOutOfSpace) throw;
-      describe_failure(row);
+      internal::describe_failure(row);
     } catch (...) {
-      describe_failure(row);
+      internal::describe_failure(row);
     }
     if (row.status != CandidateStatus::kOk) {
       remove_unfinished(row.model);
       row.score = row.score_std = kNaN;
       return row;
     }
+    CandidateDetails details = internal::details_of(data_, found);
+    details.importances = std::move(row.details.importances);
+    row.details = std::move(details);
     const std::lock_guard lock(mutex_);
-    predictions_[row.model] = std::move(predictions);
+    found_.emplace(row.model, std::move(found));
     return row;
   }
 
@@ -277,25 +278,24 @@ class Run {
   }
 
   void score(const internal::Candidate& candidate, exec::ProcessExecutor& process, UnderWay& mine,
-             CandidateResult& row, std::vector<double>& predictions) {
-    std::vector<std::vector<double>> values(models::metrics().size());
+             CandidateResult& row, internal::OutOfFold& found) {
+    const std::vector<models::Metric>& all = models::metrics(data_.task);
+    std::vector<std::vector<double>> values(all.size());
     for (std::uint32_t fold = 0; fold < folds_; ++fold) {
       const auto result =
           await(process, mine, fold,
                 process.submit({.name = fmt::format("{}, fold {}", candidate.model, fold + 1)},
                                internal::run_fold, candidate, data_, fold));
-      std::size_t next = 0;
-      for (std::size_t i = 0; i < data_.rows(); ++i) {
-        if (data_.fold_numbers[i] == fold) predictions[i] = result.predictions[next++];
-      }
+      found.take(data_, fold, result);
+      warn(mine, result.warnings);
       row.cv_seconds += result.seconds;
       row.peak_rss_bytes = std::max(row.peak_rss_bytes, result.peak_rss_bytes);
       Json metrics;
       for (std::size_t i = 0; i < values.size(); ++i) {
-        const models::Metric& metric = models::metrics()[i];
+        const models::Metric& metric = all[i];
         values[i].push_back(result.metrics.at(i));
         metrics[metric.name] = result.metrics[i];
-        if (metric.name == metric_.name) row.fold_scores.push_back(result.metrics[i]);
+        if (metric.name == metric_->name) row.fold_scores.push_back(result.metrics[i]);
       }
       const std::lock_guard lock(mutex_);
       event("fold_done", {{"model", candidate.model},
@@ -306,7 +306,7 @@ class Run {
                           {"seconds", result.seconds}});
     }
     for (std::size_t i = 0; i < values.size(); ++i)
-      row.metrics.push_back({models::metrics()[i].name, mean_of(values[i])});
+      row.metrics.push_back({all[i].name, mean_of(values[i])});
     row.score = mean_of(row.fold_scores);
     row.score_std = deviation_of(row.fold_scores);
   }
@@ -320,9 +320,21 @@ class Run {
         await(process, mine, folds_,
               process.submit({.name = candidate.model + ", final fit"}, internal::run_final_fit,
                              candidate, data_, destination));
+    warn(mine, result.warnings);
+    for (std::size_t i = 0; i < result.importances.size(); ++i)
+      row.details.importances.emplace_back(result.important_features[i], result.importances[i]);
     row.fit_seconds = result.seconds;
     row.peak_rss_bytes = std::max(row.peak_rss_bytes, result.peak_rss_bytes);
     row.model_file = file;
+  }
+
+  /// Says of each warning of a candidate's fits once that it was given, and of no more than a few.
+  void warn(UnderWay& mine, const std::vector<std::string>& warnings) {
+    const std::lock_guard lock(mutex_);
+    for (const std::string& text : warnings) {
+      if (mine.said.size() < kMostWarnings && mine.said.insert(text).second)
+        event("warning", {{"text", mine.progress.model + ": " + text}});
+    }
   }
 
   /// The result of a task; what it reports meanwhile goes into `mine`.
@@ -363,38 +375,11 @@ class Run {
     }
   }
 
-  /// oof.parquet: row (of the data, from 1), fold (from 1), id if there is one, target, and one
-  /// column of predictions per model; the rows that were tested.
   void write_predictions() {
-    if (predictions_.empty() || stopping()) return;
-    std::vector<std::uint32_t> rows;
-    for (std::size_t i = 0; i < data_.rows(); ++i) {
-      if (data_.fold_numbers[i] < folds_) rows.push_back(static_cast<std::uint32_t>(i));
-    }
-    const auto column = [&](const std::string& name, auto value_of) {
-      std::vector<double> values;
-      values.reserve(rows.size());
-      for (const std::uint32_t row : rows) values.push_back(value_of(row));
-      return data::number_column(name, values);
-    };
-    data::Table table;
-    table.add(column("row", [&](std::uint32_t row) {
-      return 1.0 + (data_.source_rows.empty() ? row : data_.source_rows[row]);
-    }));
-    table.add(column("fold", [&](std::uint32_t row) { return 1.0 + data_.fold_numbers[row]; }));
-    if (config_.id) {
-      data::Table ids;
-      ids.add(data_.table.at(*config_.id));
-      data::Column id = ids.take(rows).columns().front();
-      id.name = "id";
-      table.add(std::move(id));
-    }
-    table.add(column("target", [&](std::uint32_t row) { return data_.y[row]; }));
-    for (const auto& each : predictions_)
-      table.add(column(each.first, [&](std::uint32_t row) { return each.second[row]; }));
+    if (found_.empty() || stopping()) return;
     data_process_
         .submit({.name = "writing oof.parquet"}, data::write_parquet, folder_.inside("oof.parquet"),
-                table)
+                internal::out_of_fold_table(data_, config_.target, config_.id, found_))
         .get();
   }
 
@@ -409,11 +394,12 @@ class Run {
   const TrainConfig& config_;
   const TrainOptions& options_;
   const std::size_t folds_;
-  const models::Metric& metric_;
   RunFolder folder_;
   const CoreLimit core_limit_;
   exec::ProcessExecutor data_process_{{.workers = 1}};
-  internal::PreparedData data_;  // constant while drivers run
+  // Constant while drivers run.
+  internal::PreparedData data_;
+  const models::Metric* metric_ = nullptr;
 
   std::mutex mutex_;
   std::condition_variable driver_ended_;
@@ -421,8 +407,8 @@ class Run {
   std::vector<std::string> waiting_;  // candidates, the longest first
   std::list<UnderWay> under_way_;
   std::size_t driving_ = 0;
-  std::exception_ptr failure_;  // of the run, not of a candidate
-  std::map<std::string, std::vector<double>> predictions_;
+  std::exception_ptr failure_;                        // of the run, not of a candidate
+  std::map<std::string, internal::OutOfFold> found_;  // by model
 };
 
 }  // namespace

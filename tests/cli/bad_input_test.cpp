@@ -73,9 +73,63 @@ TEST_F(BadInput, TextInARegressionTargetIsNamedByItsLine) {
           "the target 'y' is to be a number, but line 4 holds 'many'\n", {"--task", "regression"});
 }
 
-TEST_F(BadInput, ATargetOfTextIsClassificationWhichIsNotOffered) {
-  refused(place_.write("t.csv", "a,y\n1,red\n2,green\n3,red\n"),
-          "target 'y' holds text: this version trains regression models only\n");
+TEST_F(BadInput, WhatDoesNotFitTheTaskIsNamed) {
+  const std::string words = place_.write("words.csv", labelled_table(40));
+  refused(words,
+          "the metric 'rmse' is for regression, and this is classification\nhint: choose from ",
+          {"--metric", "rmse"});
+  refused(good(), "the metric 'log_loss' is for classification, and this is regression\nhint: ",
+          {"--metric", "log_loss"});
+  refused(words, "the model 'linear_regression' is for regression only\nhint: ",
+          {"--models", "linear_regression"});
+  refused(good(), "--positive yes names a class, and this is regression\n", {"--positive", "yes"});
+  refused(words, "the target 'y' has no class 'Yes'\nhint: did you mean 'yes'?",
+          {"--positive", "Yes"});
+}
+
+TEST_F(BadInput, ATargetOfOneClassLeavesNothingToLearn) {
+  refused(place_.write("t.csv", "a,y\n1,red\n2,red\n3,red\n4,red\n5,red\n"),
+          "the target 'y' is 'red' in every row: there is nothing to learn\n");
+}
+
+TEST_F(BadInput, ATargetOfNamesIsNoClass) {
+  std::string names = "a,y\n";
+  for (int i = 0; i < 30; ++i) names += std::to_string(i) + ",n" + std::to_string(i) + "\n";
+  refused(place_.write("t.csv", names),
+          "no class of the target 'y' has 5 rows, as 5 folds need: the largest, 'n0', has 1\n");
+}
+
+TEST_F(BadInput, ADateIsNoClass) {
+  refused(place_.write("t.csv", "a,y\n1,2024-01-01\n2,2024-01-02\n3,2024-01-01\n"),
+          "the target 'y' holds dates, which are no classes\n", {"--task", "classification"});
+}
+
+TEST_F(BadInput, WeightsThatAreNoneAreNamedByTheirLine) {
+  const auto weighted = [&](const std::string& third) {
+    return place_.write("w.csv", "a,w,y\n1,1,2.5\n2," + third + ",3.5\n3,1,1.5\n4,1,0.5\n");
+  };
+  refused(weighted("-1"), "the weight column 'w' is -1 in line 3\n", {"--weight", "w"});
+  refused(weighted(""), "the weight column 'w' is missing in line 3\n", {"--weight", "w"});
+  refused(weighted("x"), "the weight column 'w' is to hold numbers, but line 3 holds 'x'\n",
+          {"--weight", "w"});
+  refused(weighted("1"), "there is no weight column 'W' in the data\nhint: did you mean 'w'?",
+          {"--weight", "W"});
+}
+
+TEST_F(BadInput, GroupsAndTimesThatCannotDivideTheRowsAreNamed) {
+  const std::string table = place_.write(
+      "g.csv",
+      "a,g,d,y\n1,p,2024-01-01,2.5\n2,p,1.1.2024,3.5\n3,q,2024-01-03,1.5\n4,,2024-01-04,0.5\n"
+      "5,q,2024-01-05,4.5\n");
+  refused(table, "the group column 'g' is missing in line 5\n", {"--group", "g"});
+  refused(table, "the time column 'd' is to hold dates or numbers, but line 3 holds '1.1.2024'\n",
+          {"--time", "d"});
+  refused(table, "both --group and --time are given\n", {"--group", "g", "--time", "d"});
+  const std::string two =
+      place_.write("two.csv", "a,g,y\n1,p,2.5\n2,p,3.5\n3,q,1.5\n4,q,0.5\n5,q,4.5\n");
+  refused(two, "5 folds need 5 groups, and there are 2\n", {"--group", "g"});
+  refused(two, "5 folds in the order of time need 6 different times, and there are 5\n",
+          {"--time", "a"});
 }
 
 TEST_F(BadInput, ATargetThatIsMissingEverywhereSaysSo) {
@@ -156,7 +210,7 @@ TEST_F(BadInput, AnUnknownOptionSuggestsTheNearest) {
 }
 
 TEST_F(BadInput, AnOptionThatIsNotThereYetIsRefusedNotIgnored) {
-  for (const char* option : {"--time-limit", "--memory-limit", "--search", "--weight", "--group"}) {
+  for (const char* option : {"--time-limit", "--memory-limit", "--search"}) {
     refused(good(), std::string("there is no option ") + option + " of mutirao train\n",
             {option, "5"});
   }

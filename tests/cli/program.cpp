@@ -163,4 +163,19 @@ std::string small_table(int rows) {
   return text;
 }
 
+std::string labelled_table(int rows) {
+  std::string text = "a,b,c,g,y\n";
+  unsigned state = 54321;
+  const auto next = [&state] { return state = state * 1103515245U + 12345U, state >> 16 & 1023U; };
+  for (int row = 0; row < rows; ++row) {
+    const unsigned a = next();
+    const unsigned b = next();
+    const char* c = row % 3 == 0 ? "red" : row % 3 == 1 ? "green" : "blue";
+    const bool yes = 2 * a + b + (row % 3) * 200 > 1700;
+    text += std::to_string(a) + "," + std::to_string(b) + "," + c + ",g" + std::to_string(row / 4) +
+            "," + (yes ? "yes" : "no") + "\n";
+  }
+  return text;
+}
+
 }  // namespace mutirao::tests

@@ -73,4 +73,8 @@ std::string diamonds();
 /// A CSV of numbers that models can learn from: columns a, b, c (text), y.
 std::string small_table(int rows);
 
+/// A CSV of classes that models can learn: columns a, b, c (text), g (text, a group of four rows
+/// each) and y, yes or no.
+std::string labelled_table(int rows);
+
 }  // namespace mutirao::tests

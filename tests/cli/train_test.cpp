@@ -1,5 +1,6 @@
 // `mutirao train` and `mutirao show`: what they print, what they leave behind, how they end.
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -44,12 +45,16 @@ class Train : public testing::Test {
     std::vector<std::string> arguments = {"train",  data,    "--target",
                                           "y",      "--out", out,
                                           "--json", "--set", "random_forest.n_estimators=10"};
+    if (std::find(options.begin(), options.end(), "--models") == options.end())
+      options.insert(options.end(), {"--models", kModels});
     arguments.insert(arguments.end(), options.begin(), options.end());
     const Outcome outcome = place_.run(arguments);
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     said_ = outcome.err;
     return outcome.code == 0 ? outcome.json() : Json();
   }
+
+  static constexpr const char* kModels = "linear_regression,decision_tree,random_forest";
 
   std::string small() { return place_.write("t.csv", small_table(60)); }
 
@@ -72,15 +77,15 @@ TEST_F(Train, PrintsOneObjectWithTheDocumentedKeysInOrder) {
   EXPECT_EQ(result["rows_dropped"], 0);
   EXPECT_TRUE(result["stopped"].is_null());
   EXPECT_THAT(keys_of(result["columns"][0]), ElementsAre("name", "type", "used", "why"));
-  ASSERT_EQ(result["leaderboard"].size(), 3U);
+  ASSERT_EQ(result["leaderboard"].size(), 4U);
   for (const Json& row : result["leaderboard"]) {
     EXPECT_THAT(keys_of(row), ElementsAre("model", "status", "baseline", "params", "score",
                                           "score_std", "metrics", "fold_scores", "cv_seconds",
                                           "fit_seconds", "peak_rss_bytes", "model_file", "error"));
     EXPECT_EQ(row["status"], "ok");
-    EXPECT_EQ(row["baseline"], false);
+    EXPECT_EQ(row["baseline"], row["model"] == "baseline");
     EXPECT_EQ(row["fold_scores"].size(), 5U);
-    EXPECT_THAT(keys_of(row["metrics"]), ElementsAre("r2", "rmse", "mae"));
+    EXPECT_THAT(keys_of(row["metrics"]), ElementsAre("r2", "rmse", "mae", "mape"));
     EXPECT_EQ(row["metrics"]["r2"], row["score"]);
     EXPECT_GT(row["peak_rss_bytes"], 1'000'000);
     EXPECT_TRUE(row["error"].is_null());
@@ -88,6 +93,29 @@ TEST_F(Train, PrintsOneObjectWithTheDocumentedKeysInOrder) {
   }
   EXPECT_EQ(row_of(result, "random_forest")["params"]["n_estimators"], 10);
   EXPECT_TRUE(row_of(result, "decision_tree")["params"]["max_depth"].is_null());
+}
+
+TEST_F(Train, WithoutModelsTheUsualOnesAreTrained) {
+  const Outcome outcome =
+      place_.run({"train", small(), "--target", "y", "--out", "run", "--json", "--quiet", "--set",
+                  "random_forest.n_estimators=5", "--folds", "2"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json result = outcome.json();
+  std::set<std::string> trained;
+  for (const Json& row : result["leaderboard"]) trained.insert(row["model"]);
+  trained.erase("gradient_boosting");  // where it is built in
+  EXPECT_THAT(trained,
+              ElementsAre("baseline", "decision_tree", "linear_regression", "random_forest"));
+}
+
+TEST_F(Train, AllTrainsEveryModelOfTheTask) {
+  const Json result = train(small(), {"--models", "all", "--folds", "2"});
+  std::set<std::string> trained;
+  for (const Json& row : result["leaderboard"]) trained.insert(row["model"]);
+  for (const char* model : {"baseline", "ridge", "lasso", "elastic_net", "k_neighbors",
+                            "linear_regression", "decision_tree", "random_forest"})
+    EXPECT_TRUE(trained.contains(model)) << model;
+  EXPECT_FALSE(trained.contains("logistic_regression"));
 }
 
 TEST_F(Train, TheRunFolderHoldsWhatItShould) {
@@ -174,7 +202,7 @@ TEST_F(Train, WhatIsTypedGoesBeforeTheConfigurationFile) {
       place_.run({"train", "--config", "c.json", "--out", "run", "--json", "--test-size", "0.5"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(outcome.json()["seed"], 5);
-  EXPECT_EQ(outcome.json()["leaderboard"].size(), 1U);
+  EXPECT_EQ(outcome.json()["leaderboard"].size(), 2U);
   EXPECT_EQ(outcome.json()["leaderboard"][0]["fold_scores"].size(), 1U);
 }
 
@@ -199,7 +227,7 @@ TEST_F(Train, TenThousandCategoriesAreLearnedFrom) {
     text += "k" + std::to_string(i % 10000) + "," + std::to_string(i % 10000 % 97) + ".5\n";
   place_.write("t.csv", text);
   const Json result = train("t.csv", {"--folds", "2", "--set", "random_forest.n_estimators=2"});
-  EXPECT_EQ(result["leaderboard"].size(), 3U);
+  EXPECT_EQ(result["leaderboard"].size(), 4U);
 }
 
 TEST_F(Train, ColumnsThatTeachNothingAreLeftOutAndSaid) {
@@ -258,6 +286,64 @@ TEST_F(Train, DependentColumnsGiveTheMinimumNormSolution) {
   EXPECT_NEAR(one, 20.5, 1e-9);
 }
 
+TEST_F(Train, WeightsAndGroupsAreNoFeaturesAndPredictionsDoNotNeedThem) {
+  std::string text = "a,shop,w,y\n";
+  for (int i = 0; i < 60; ++i) {
+    text += std::to_string(i * 7 % 31) + ",s" + std::to_string(i / 6) + "," +
+            std::to_string(i % 4) + "," + std::to_string(i * 7 % 31 * 3) + ".5\n";
+  }
+  place_.write("t.csv", text);
+  const Json result = train(
+      "t.csv", {"--weight", "w", "--group", "shop", "--models", "decision_tree,random_forest"});
+  EXPECT_EQ(result["columns"][1]["why"], "group");
+  EXPECT_EQ(result["columns"][2]["why"], "weight");
+  EXPECT_EQ(result["rows"], 45) << "a row of weight zero is as if it were not there";
+  EXPECT_EQ(result["rows_dropped"], 15);
+  EXPECT_THAT(said_, HasSubstr("15 of 60 rows are dropped: their weight is 0"));
+  place_.write("new.csv", "a\n4\n");
+  const Outcome outcome = place_.run({"predict", "run", "new.csv"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  // A row of another weight counts otherwise.
+  const Json plain =
+      train("t.csv", {"--drop", "w", "--group", "shop", "--models", "decision_tree,random_forest"},
+            "plain");
+  EXPECT_NE(row_of(plain, "baseline")["fold_scores"], row_of(result, "baseline")["fold_scores"]);
+}
+
+TEST_F(Train, TimeOrderedFoldsLeaveTheFirstStretchUntested) {
+  std::string text = "a,day,y\n";
+  for (int i = 0; i < 60; ++i) {
+    text += std::to_string(i * 7 % 31) + ",2024-0" + std::to_string(1 + i % 6) + "-1" +
+            std::to_string(i / 6) + "," + std::to_string(i * 7 % 31 * 3) + ".5\n";
+  }
+  place_.write("t.csv", text);
+  const Json ordered = train("t.csv", {"--time", "day", "--folds", "4"});
+  EXPECT_EQ(row_of(ordered, "decision_tree")["fold_scores"].size(), 4U);
+  const Json tested = train(
+      "SELECT count(*) AS n, min(row) AS first, fold, 1.5 + fold AS y FROM "
+      "'run/oof.parquet' GROUP BY fold ORDER BY fold",
+      {"--folds", "2"}, "counted");
+  EXPECT_EQ(tested["rows"], 4);
+  const Json last = train("t.csv", {"--time", "day", "--test-size", "0.25"}, "last");
+  EXPECT_EQ(row_of(last, "decision_tree")["fold_scores"].size(), 1U);
+}
+
+TEST_F(Train, WhatIsOddAboutAColumnIsAWarningAndTheRunStands) {
+  std::string text = "a,id,day,huge,gone,y\n";
+  for (int i = 0; i < 30; ++i) {
+    text += std::to_string(i * 7 % 31) + "," + std::to_string(9007199254740993 + 2 * i) + "," +
+            (i == 4 ? "4.1.2024" : "2024-01-1" + std::to_string(i % 9)) + "," +
+            (i == 7 ? "1e308" : "1") + ",," + std::to_string(i * 7 % 31 * 3) + ".5\n";
+  }
+  place_.write("t.csv", text);
+  const Json result = train("t.csv", {"--models", "decision_tree,random_forest"});
+  const std::string warnings = result["warnings"].dump();
+  EXPECT_THAT(warnings, AllOf(HasSubstr("column 'id' holds integers beyond 2^53"),
+                              HasSubstr("column 'huge' holds values as large as 1e+308"),
+                              HasSubstr("but line 6 holds '4.1.2024'")));
+  EXPECT_THAT(said_, HasSubstr("column 'gone' is left out: missing in every row"));
+}
+
 TEST_F(Train, QuietSaysNothingOnStderr) {
   train(small(), {"--quiet"});
   EXPECT_EQ(said_, "");
@@ -285,7 +371,7 @@ TEST_F(Train, EveryModelRunsInAProcessOfItsOwn) {
     const Json event = Json::parse(line);
     if (event["event"] == "candidate_started") processes.insert(event["pid"].get<int>());
   }
-  EXPECT_EQ(processes.size(), 3U);
+  EXPECT_EQ(processes.size(), 4U);
 }
 
 // The model that is killed has enough trees to be still at it.
@@ -293,6 +379,8 @@ const std::vector<std::string> kLongForest = {
     "train",  "t.csv", "--target",
     "y",      "--out", "run",
     "--json", "--set", "random_forest.n_estimators=10000000"};
+const std::vector<std::string> kThreeModels = {"--models",
+                                               "linear_regression,decision_tree,random_forest"};
 
 pid_t process_in(const std::string& line) {
   return std::atoi(line.substr(line.rfind(' ') + 1).c_str());
@@ -300,7 +388,9 @@ pid_t process_in(const std::string& line) {
 
 TEST_F(Train, ACandidateWhoseProcessDiesIsARowAndTheOthersStand) {
   small();
-  Program program(kLongForest, place_.path());
+  std::vector<std::string> arguments = kLongForest;
+  arguments.insert(arguments.end(), kThreeModels.begin(), kThreeModels.end());
+  Program program(arguments, place_.path());
   const auto line = program.wait_for_line("random_forest begins in process");
   ASSERT_TRUE(line);
   ASSERT_TRUE(program.wait_for_line("linear_regression done"));
@@ -309,8 +399,8 @@ TEST_F(Train, ACandidateWhoseProcessDiesIsARowAndTheOthersStand) {
   const Outcome outcome = program.wait();
   EXPECT_EQ(outcome.code, 3) << outcome.err;
   const Json result = outcome.json();
-  ASSERT_EQ(result["leaderboard"].size(), 3U);
-  const Json& last = result["leaderboard"][2];
+  ASSERT_EQ(result["leaderboard"].size(), 4U);
+  const Json& last = result["leaderboard"][3];
   EXPECT_EQ(last["model"], "random_forest");
   EXPECT_EQ(last["status"], "crashed");
   EXPECT_TRUE(last["score"].is_null());
@@ -330,27 +420,34 @@ TEST_F(Train, WhenEveryCandidateDiesNothingWasFinished) {
   ::kill(process_in(*line), SIGSEGV);
   const Outcome outcome = program.wait();
   EXPECT_EQ(outcome.code, 1);
-  EXPECT_EQ(outcome.json()["leaderboard"][0]["status"], "crashed");
+  EXPECT_EQ(row_of(outcome.json(), "random_forest")["status"], "crashed");
+  EXPECT_EQ(row_of(outcome.json(), "baseline")["status"], "ok");
+  EXPECT_EQ(place_.run({"predict", "run", "t.csv"}).code, 2) << "the baseline is no best model";
 }
 
 TEST_F(Train, AnInterruptEndsTheRunAndKeepsWhatWasDone) {
   small();
-  Program program(kLongForest, place_.path());
+  std::vector<std::string> arguments = kLongForest;
+  arguments.insert(arguments.end(), kThreeModels.begin(), kThreeModels.end());
+  Program program(arguments, place_.path());
   ASSERT_TRUE(program.wait_for_line("random_forest begins in process"));
   ASSERT_TRUE(program.wait_for_line("linear_regression done"));
   ASSERT_TRUE(program.wait_for_line("decision_tree done"));
+  ASSERT_TRUE(program.wait_for_line("baseline done"));
   program.send_signal(SIGINT);
   const Outcome outcome = program.wait();
   EXPECT_EQ(outcome.code, 130);
   const Json result = outcome.json();
   EXPECT_EQ(result["stopped"], "interrupted");
-  EXPECT_EQ(result["leaderboard"].size(), 2U);
+  EXPECT_EQ(result["leaderboard"].size(), 3U);
   EXPECT_EQ(place_.run({"predict", "run", "t.csv"}).code, 0);
 }
 
 TEST_F(Train, WorkersEndWithAProgramThatIsKilled) {
   small();
-  Program program(kLongForest, place_.path());
+  std::vector<std::string> arguments = kLongForest;
+  arguments.insert(arguments.end(), kThreeModels.begin(), kThreeModels.end());
+  Program program(arguments, place_.path());
   const auto line = program.wait_for_line("random_forest begins in process");
   ASSERT_TRUE(line);
   const pid_t worker = process_in(*line);
@@ -375,8 +472,8 @@ TEST_F(Train, AResultThatCannotBePrintedIsAFailure) {
 // The yardstick on the shipped table: scikit-learn 1.2.1, 5 shuffled folds, one-hot for the linear
 // model and codes for the trees.
 TEST_F(Train, TheDiamondsAreLearnedAsWellAsByScikitLearn) {
-  const Outcome outcome =
-      place_.run({"train", diamonds(), "--target", "price", "--out", "run", "--json", "--quiet"});
+  const Outcome outcome = place_.run({"train", diamonds(), "--target", "price", "--out", "run",
+                                      "--json", "--quiet", "--models", kModels});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const Json result = outcome.json();
   EXPECT_EQ(result["rows"], 53940);

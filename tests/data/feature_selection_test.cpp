@@ -113,7 +113,8 @@ TEST(FeatureSelection, AFeatureThatIsTheTargetInDisguiseIsFlagged) {
   table.add(number_column("x", counting(200)));
   table.add(number_column("y", y));
   const FeatureSelection selection = select_features(table, {.target = "y"});
-  EXPECT_THAT(possible_leaks(table, selection, table.at("y")), ElementsAre("disguise"));
+  EXPECT_THAT(possible_leaks(table, selection, table.at("y").numbers.span()),
+              ElementsAre("disguise"));
 }
 
 TEST(FeatureSelection, TextThatDecidesTheTargetIsFlaggedUnlessItNamesTheRows) {
@@ -124,13 +125,55 @@ TEST(FeatureSelection, TextThatDecidesTheTargetIsFlaggedUnlessItNamesTheRows) {
   table.add(text_column("many", texts(200, 150)));
   table.add(number_column("y", y));
   const FeatureSelection selection = select_features(table, {.target = "y"});
-  EXPECT_THAT(possible_leaks(table, selection, table.at("y")), ElementsAre("decides"));
+  EXPECT_THAT(possible_leaks(table, selection, table.at("y").numbers.span()),
+              ElementsAre("decides"));
 }
 
 TEST(FeatureSelection, AnHonestFeatureIsNotFlagged) {
   const Table table = table_with_oddities();
-  EXPECT_THAT(possible_leaks(table, select_features(table, {.target = "y"}), table.at("y")),
-              IsEmpty());
+  EXPECT_THAT(
+      possible_leaks(table, select_features(table, {.target = "y"}), table.at("y").numbers.span()),
+      IsEmpty());
+}
+
+TEST(FeatureSelection, AFeatureThatTellsTheClassesApartIsFlagged) {
+  for (const std::uint32_t n_classes : {2U, 3U}) {
+    std::vector<std::uint32_t> classes(300);
+    std::vector<double> shifted(300), noisy(300);
+    std::vector<std::optional<std::string>> words(300), mixed(300);
+    for (std::size_t i = 0; i < classes.size(); ++i) {
+      classes[i] = static_cast<std::uint32_t>(i * 7 % n_classes);
+      shifted[i] = 10.0 * classes[i] + static_cast<double>(i % 10) / 100.0;
+      noisy[i] = classes[i] + static_cast<double>(i * 31 % 17) / 10.0;
+      words[i] = std::string(1, static_cast<char>('a' + classes[i] + 5 * (i % 2)));
+      mixed[i] = std::string(1, static_cast<char>('a' + (classes[i] + i % 10 / 9) % n_classes));
+    }
+    Table table;
+    table.add(number_column("shifted", shifted));
+    table.add(number_column("noisy", noisy));
+    table.add(text_column("words", words));
+    table.add(text_column("mixed", mixed));
+    table.add(number_column("y", waves(300)));
+    const FeatureSelection selection = select_features(table, {.target = "y"});
+    EXPECT_THAT(possible_leaks_of_classes(table, selection, classes),
+                ElementsAre("shifted", "words"))
+        << n_classes;
+  }
+}
+
+TEST(FeatureSelection, WeightsAndGroupsAreNoFeaturesAndEmptyColumnsSaySo) {
+  Table table;
+  table.add(number_column("w", counting(20)));
+  table.add(number_column("g", counting(20)));
+  table.add(number_column("x", waves(20)));
+  table.add(number_column("gone", std::vector<double>(20, std::nan(""))));
+  table.add(number_column("y", waves(20)));
+  const FeatureSelection selection =
+      select_features(table, {.target = "y", .weight = "w", .group = "g"});
+  EXPECT_THAT(selection.features, ElementsAre("x"));
+  std::vector<std::string> why;
+  for (const ColumnUse& use : selection.columns) why.push_back(use.why);
+  EXPECT_THAT(why, ElementsAre("weight", "group", "", "missing in every row", "target"));
 }
 
 TEST(TaskGuess, FollowsTheKindAndSpreadOfTheTarget) {

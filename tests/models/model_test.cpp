@@ -126,6 +126,27 @@ TEST_F(ModelFile, KeepsEveryModelToTheBit) {
   }
 }
 
+TEST_F(ModelFile, KeepsTheLabelsOfClasses) {
+  const data::Table table = table_of(60);
+  const Model numbered = model_of(find_estimator("baseline", data::Task::kClassification), table);
+  EXPECT_EQ(numbered.info().classes.names, (std::vector<std::string>{"0", "1", "2"}));
+  const auto of_labels = [&](data::ClassLabels labels) {
+    ModelInfo info = numbered.info();
+    info.classes = std::move(labels);
+    return Model(numbered.encoder(),
+                 std::shared_ptr<const Estimator>(&numbered.estimator(), [](const Estimator*) {}),
+                 info);
+  };
+  const data::ClassLabels labels{.names = {"", "a b", "\xc3\xa7"}, .type = data::ColumnType::kText};
+  of_labels(labels).save(path());
+  const Model loaded = Model::load(path());
+  EXPECT_EQ(loaded.info().classes, labels);
+  EXPECT_EQ(loaded.predict_proba(table), numbered.predict_proba(table));
+  EXPECT_EQ(loaded.predict_proba(table).size(), 60u * 3u);
+  EXPECT_THROW(of_labels({.names = {"a", "b"}}), core::InvalidArgument);
+  EXPECT_THROW(model_of("decision_tree", table).predict_proba(table), core::InvalidArgument);
+}
+
 TEST_F(ModelFile, NoticesAFlippedBitAnywhere) {
   const data::Table table = table_of(60);
   for (const EstimatorInfo& info : estimators()) {

@@ -71,7 +71,7 @@ TEST(HtmlReport, SaysWhatWasTrainedOnWhat) {
   const std::string html = html_report(train::made_up_run());
   EXPECT_THAT(html, testing::StartsWith("<!doctype html>\n"));
   EXPECT_THAT(html, HasSubstr("<h1>price from diamonds.csv.gz</h1>"));
-  EXPECT_THAT(html, HasSubstr("regression; 53940 rows (3 without a target left out); seed 7; 2 "
+  EXPECT_THAT(html, HasSubstr("regression; 53940 rows (3 left out); seed 7; 2 "
                               "cores; 1 min 05 s; mutirao 0.1.0"));
   EXPECT_THAT(html, HasSubstr("<li>column 'leak' alone predicts the target almost perfectly</li>"));
   EXPECT_THAT(html, HasSubstr("<td>random_forest</td><td class=\"number\">0.98125</td>"));
@@ -109,17 +109,49 @@ TEST(HtmlReport, ADotStandsForEachFoldThatHasAScore) {
 
 TEST(HtmlReport, AModelThatFailedSaysWhy) {
   EXPECT_THAT(html_report(train::made_up_run()),
-              HasSubstr("<td>extra_trees</td><td class=\"failed\" colspan=\"7\">crashed: the "
+              HasSubstr("<td>extra_trees</td><td class=\"failed\" colspan=\"8\">crashed: the "
                         "process was ended by signal 11 (Segmentation fault)</td>"));
 }
 
 TEST(HtmlReport, EveryRowOfTheLeaderboardIsAsWideAsItsHeading) {
   const std::string html = html_report(train::made_up_run());
-  const std::string table = html.substr(html.find("<h2>Leaderboard"),
-                                        html.find("<h2>Parameters") - html.find("<h2>Leaderboard"));
-  EXPECT_EQ(count_of(table, "<th"), 8u);
+  const std::size_t first = html.find("<h2>Leaderboard");
+  const std::string table = html.substr(first, html.find("</table>", first) - first);
+  EXPECT_EQ(count_of(table, "<th"), 9u);
   // Three models with a cell for each, and the failed one: a name and one cell over all others.
-  EXPECT_EQ(count_of(table, "<td"), 3u * 8u + 2u);
+  EXPECT_EQ(count_of(table, "<td"), 3u * 9u + 2u);
+}
+
+TEST(HtmlReport, OfClassesShowsWhoWasTakenForWhomAndTheCurve) {
+  const std::string html = html_report(train::made_up_classification());
+  EXPECT_EQ(tag_complaint(html), "");
+  EXPECT_THAT(html, HasSubstr("classification of 'no' and 'yes', 'yes' positive"));
+  EXPECT_THAT(html, HasSubstr("<tr><td>yes</td><td class=\"number wrong\" "
+                              "style=\"--share:2%\">0.50000</td>"
+                              "<td class=\"number right\" style=\"--share:58%\">19.500</td>"));
+  EXPECT_EQ(count_of(html, "<table class=\"confusion\">"), 2u);
+  EXPECT_EQ(count_of(html, "<polyline"), 1u) << "the baseline has no curve here";
+  EXPECT_THAT(html, HasSubstr("points=\"10.0,210.0 60.0,60.0 210.0,10.0\""));
+  EXPECT_THAT(html_report(train::made_up_run()), Not(HasSubstr("confusion\"")));
+}
+
+TEST(HtmlReport, ShowsWhatModelsRestOn) {
+  const std::string html = html_report(train::made_up_run());
+  EXPECT_EQ(count_of(html, "<table class=\"importances\">"), 1u);
+  EXPECT_THAT(html, HasSubstr("<tr><td>cut</td><td><svg width=\"220\""));
+  EXPECT_THAT(html, HasSubstr("width=\"73.3\" height=\"10\"/></svg></td><td class=\"number\">"
+                              "0.25000</td></tr>"));
+  EXPECT_THAT(html_report(train::made_up_classification()), Not(HasSubstr("<h2>Importances")));
+}
+
+TEST(HtmlReport, EscapesTheLabelsOfClasses) {
+  train::RunResult run = train::made_up_classification();
+  run.classes = {"<b>", "a&b"};
+  run.positive = "a&b";
+  const std::string html = html_report(run);
+  EXPECT_EQ(tag_complaint(html), "");
+  EXPECT_THAT(html, Not(HasSubstr("<b>")));
+  EXPECT_THAT(html, HasSubstr("&lt;b&gt;"));
 }
 
 TEST(HtmlReport, EscapesEverythingThatComesFromDataAndNames) {
@@ -132,6 +164,7 @@ TEST(HtmlReport, EscapesEverythingThatComesFromDataAndNames) {
     row.model = evil;
     row.error = evil;
     row.params = {{evil, evil}};
+    row.details.importances = {{evil, 1.0}};
   }
   const std::string html = html_report(run);
   EXPECT_EQ(tag_complaint(html), "");

@@ -14,10 +14,14 @@ namespace {
 TEST(Leaderboard, IsOneLinePerModelUnderAHeading) {
   EXPECT_EQ(
       leaderboard_table(train::made_up_run()),
-      "   model                   r2        +/-    rmse     mae       folds     fit  memory\n"
-      "1  random_forest      0.98125  0.0012500  546.50  269.06  1 min 02 s  12.2 s  312 MB\n"
-      "2  linear_regression  0.50000          -   12346       -       50 ms  0.25 s    8 MB\n"
-      "3  decision_tree            -          -       -       -        0 ms    0 ms  900 kB\n"
+      "   model                   r2        +/-    rmse     mae      mape       folds     fit  "
+      "memory\n"
+      "1  random_forest      0.98125  0.0012500  546.50  269.06  0.062500  1 min 02 s  12.2 s  312 "
+      "MB\n"
+      "2  linear_regression  0.50000          -   12346       -   0.25000       50 ms  0.25 s    8 "
+      "MB\n"
+      "3  decision_tree            -          -       -       -         -        0 ms    0 ms  900 "
+      "kB\n"
       "-  extra_trees        crashed: the process was ended by signal 11 (Segmentation fault)\n");
 }
 
@@ -25,15 +29,28 @@ TEST(Leaderboard, ShowsTheRunsMetricFirst) {
   train::RunResult run = train::made_up_run();
   run.metric = "mae";
   run.leaderboard.resize(1);
-  EXPECT_EQ(leaderboard_table(run),
-            "   model             mae        +/-       r2    rmse       folds     fit  memory\n"
-            "1  random_forest  269.06  0.0012500  0.98125  546.50  1 min 02 s  12.2 s  312 MB\n");
+  EXPECT_EQ(
+      leaderboard_table(run),
+      "   model             mae        +/-       r2    rmse      mape       folds     fit  memory\n"
+      "1  random_forest  269.06  0.0012500  0.98125  546.50  0.062500  1 min 02 s  12.2 s  312 "
+      "MB\n");
+}
+
+TEST(Leaderboard, OfClassesShowsTheirMetricsAndTheBaselineWithoutARank) {
+  EXPECT_EQ(
+      leaderboard_table(train::made_up_classification()),
+      "   model          accuracy        +/-  balanced_accuracy       f1  roc_auc  log_loss       "
+      "folds     fit  memory\n"
+      "1  random_forest   0.87500  0.0012500            0.75000  0.50000  0.93750   0.25000  1 "
+      "min 02 s  12.2 s  312 MB\n"
+      "   baseline        0.50000          -            0.50000        -  0.50000   0.68750       "
+      "50 ms  0.25 s    8 MB\n");
 }
 
 TEST(Leaderboard, OfNoModelsIsItsHeading) {
   train::RunResult run = train::made_up_run();
   run.leaderboard.clear();
-  EXPECT_EQ(leaderboard_table(run), "  model  r2  +/-  rmse  mae  folds  fit  memory\n");
+  EXPECT_EQ(leaderboard_table(run), "  model  r2  +/-  rmse  mae  mape  folds  fit  memory\n");
 }
 
 TEST(Leaderboard, NoLineEndsInBlanks) {

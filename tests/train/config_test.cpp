@@ -12,6 +12,7 @@
 #include "../data/temporary_folder.hpp"
 #include "complaint.hpp"
 #include "mutirao/core/error.hpp"
+#include "mutirao/models/registry.hpp"
 
 namespace mutirao::train {
 namespace {
@@ -36,7 +37,10 @@ TrainConfig with_everything() {
                    {{"n_estimators", "50"}, {"max_features", "sqrt"}, {"max_depth", "none"}}}},
           .drop = {"x", "y"},
           .id = "id",
-          .categorical = {"clarity"}};
+          .categorical = {"clarity"},
+          .weight = "w",
+          .group = "shop",
+          .positive = std::nullopt};
 }
 
 std::string refusal(const std::function<void(TrainConfig&)>& change) {
@@ -60,6 +64,8 @@ TEST(Config, AConfigurationThatWasWrittenIsReadBack) {
   split.test_size = 0.1 + 0.2;
   split.set["decision_tree"] = {};
   split.seed = 0;
+  split.time = "sold";
+  split.positive = "yes";
   EXPECT_EQ(parsed(to_json(split).dump()), split);
 }
 
@@ -68,17 +74,16 @@ TEST(Config, WritesItsKeysInTheOrderOfTheCommandLine) {
   const Json json = to_json(with_everything());
   for (const auto& [key, value] : json.items()) keys.push_back(key);
   EXPECT_THAT(keys, ElementsAre("data", "target", "task", "models", "folds", "metric", "seed",
-                                "cores", "set", "drop", "id", "categorical"));
+                                "cores", "set", "drop", "id", "categorical", "weight", "group"));
   EXPECT_EQ(json["task"], "regression");
 }
 
 TEST(Config, WritesOnlyWhatIsThere) {
-  EXPECT_EQ(to_json(least()).dump(),
-            R"({"data":"diamonds.csv","target":"price","metric":"r2","seed":0})");
+  EXPECT_EQ(to_json(least()).dump(), R"({"data":"diamonds.csv","target":"price","seed":0})");
   TrainConfig split = least();
   split.test_size = 0.25;
   EXPECT_EQ(to_json(split).dump(),
-            R"({"data":"diamonds.csv","target":"price","test-size":0.25,"metric":"r2","seed":0})");
+            R"({"data":"diamonds.csv","target":"price","test-size":0.25,"seed":0})");
 }
 
 TEST(Config, AKeyThatIsNotThereLeavesItsDefault) {
@@ -100,9 +105,10 @@ TEST(Config, TakesParametersAsNumbersTextsBooleansAndNull) {
 TEST(Config, RefusesAKeyThatDoesNotExist) {
   EXPECT_EQ(json_refusal(R"({"sede": 3})"),
             "here.json: there is no key 'sede'\nhint: did you mean 'seed'?");
-  EXPECT_EQ(json_refusal(R"({"colour": 3})"),
-            "here.json: there is no key 'colour'\nhint: known: data, target, task, models, folds, "
-            "test-size, metric, seed, cores, set, drop, id, categorical");
+  EXPECT_EQ(
+      json_refusal(R"({"colour": 3})"),
+      "here.json: there is no key 'colour'\nhint: known: data, target, task, models, folds, "
+      "test-size, metric, seed, cores, set, drop, id, categorical, weight, group, time, positive");
 }
 
 TEST(Config, RefusesAValueOfAnotherKind) {
@@ -233,10 +239,92 @@ TEST(Config, RefusesAMetricThatDoesNotExist) {
               StartsWith("there is no metric 'rsme'\nhint: "));
 }
 
-TEST(Config, RefusesClassificationForNow) {
-  EXPECT_EQ(refusal([](TrainConfig& c) { c.task = data::Task::kClassification; }),
-            "--task classification: this version trains regression models only\nhint: name a "
-            "target of numbers, and say --task regression if they look like classes");
+TEST(Config, RefusesWhatIsForTheOtherTask) {
+  EXPECT_EQ(refusal([](TrainConfig& c) {
+              c.task = data::Task::kClassification;
+              c.metric = "rmse";
+            }),
+            "the metric 'rmse' is for regression, and this is classification\nhint: choose from "
+            "accuracy, balanced_accuracy, f1, roc_auc, log_loss; --task regression says that the "
+            "target is otherwise");
+  EXPECT_THAT(refusal([](TrainConfig& c) {
+                c.task = data::Task::kClassification;
+                c.models = {"linear_regression"};
+              }),
+              StartsWith("the model 'linear_regression' is for regression only\nhint: "));
+  EXPECT_EQ(refusal([](TrainConfig& c) {
+              c.task = data::Task::kRegression;
+              c.positive = "yes";
+            }),
+            "--positive yes names a class, and this is regression\nhint: leave it out, or say "
+            "--task classification");
+}
+
+TEST(Config, WithoutATaskWhatFitsEitherPasses) {
+  TrainConfig config = least();
+  config.metric = "log_loss";
+  config.positive = "yes";
+  check(config);
+  EXPECT_THROW(check_for(config, data::Task::kRegression), core::InvalidArgument);
+  config.metric = "r2";
+  check(config);
+  EXPECT_THROW(check_for(config, data::Task::kClassification), core::InvalidArgument);
+}
+
+TEST(Config, TheMetricIsTheTasksFirstUnlessNamed) {
+  TrainConfig config = least();
+  EXPECT_EQ(metric_of(config, data::Task::kRegression).name, "r2");
+  EXPECT_EQ(metric_of(config, data::Task::kClassification).name, "accuracy");
+  config.metric = "log_loss";
+  EXPECT_EQ(metric_of(config, data::Task::kClassification).name, "log_loss");
+}
+
+TEST(Config, RefusesParametersOfAModelThatIsNotTrainedByDefault) {
+  TrainConfig config = least();
+  config.set["ridge"]["alpha"] = "2";
+  check(config);
+  EXPECT_EQ(complaint<core::InvalidArgument>([&] { check_for(config, data::Task::kRegression); }),
+            "parameters are set for 'ridge', which is not among the models\nhint: add it to "
+            "--models, or leave out --set ridge...");
+  config.models = {"all"};
+  check_for(config, data::Task::kRegression);
+}
+
+TEST(Config, TheBaselineMayBeGivenParameters) {
+  TrainConfig config = least();
+  config.set["baseline"]["strategy"] = "median";
+  check_for(config, data::Task::kRegression);
+}
+
+TEST(Config, RefusesAllAmongOthersAndTheBaselineAlone) {
+  EXPECT_EQ(refusal([](TrainConfig& c) {
+              c.models = {"decision_tree", "all"};
+            }),
+            "'all' stands among other models\nhint: give --models all, or name the models");
+  EXPECT_EQ(refusal([](TrainConfig& c) { c.models = {"baseline"}; }),
+            "no model is named besides the baseline\nhint: every run trains the baseline: name "
+            "what is to be compared to it");
+}
+
+TEST(Config, RefusesAColumnWithTwoParts) {
+  EXPECT_THAT(refusal([](TrainConfig& c) {
+                c.weight = "w";
+                c.categorical = {"w"};
+              }),
+              StartsWith("'w' is named by --weight and by --categorical\nhint: "));
+  EXPECT_THAT(refusal([](TrainConfig& c) { c.weight = c.group = "w"; }),
+              StartsWith("'w' is named by --weight and by --group\nhint: "));
+  EXPECT_THAT(refusal([](TrainConfig& c) { c.weight = c.time = "w"; }),
+              StartsWith("'w' is named by --weight and by --time\nhint: "));
+  EXPECT_EQ(refusal([](TrainConfig& c) {
+              c.group = "shop";
+              c.time = "sold";
+            }),
+            "both --group and --time are given\nhint: give one of them: groups may cross in time");
+  TrainConfig same = least();
+  same.id = same.group = "shop";
+  same.drop = {"shop"};
+  check(same);
 }
 
 TEST(Config, RefusesSplitsThatCannotBeMade) {
@@ -268,13 +356,16 @@ TEST(Config, RefusesATargetThatIsSomethingElseToo) {
   EXPECT_EQ(refusal([](TrainConfig& c) {
               c.drop = {"x", "price"};
             }),
-            "the target 'price' is also named by --drop\nhint: the target is never a feature: "
-            "leave it out there");
-  EXPECT_EQ(refusal([](TrainConfig& c) { c.categorical = {"price"}; }),
-            "the target 'price' is also named by --categorical\nhint: the target is never a "
-            "feature: leave it out there");
-  EXPECT_EQ(refusal([](TrainConfig& c) { c.id = "price"; }),
-            "'price' is both target and id\nhint: name another column with --id");
+            "the target 'price' is also named by --drop\nhint: the target has no other part: name "
+            "another column with --drop");
+  for (const auto& [option, name] :
+       std::vector<std::pair<std::string, std::function<void(TrainConfig&)>>>{
+           {"--categorical", [](TrainConfig& c) { c.categorical = {"price"}; }},
+           {"--id", [](TrainConfig& c) { c.id = "price"; }},
+           {"--weight", [](TrainConfig& c) { c.weight = "price"; }},
+           {"--group", [](TrainConfig& c) { c.group = "price"; }},
+           {"--time", [](TrainConfig& c) { c.time = "price"; }}})
+    EXPECT_THAT(refusal(name), StartsWith("the target 'price' is also named by " + option));
 }
 
 TEST(Config, CountsTheFolds) {
@@ -289,10 +380,24 @@ TEST(Config, CountsTheFolds) {
 
 TEST(Config, CandidatesAreInTheOrderOfTheRegistry) {
   TrainConfig config = least();
-  EXPECT_THAT(candidates_of(config),
-              ElementsAre("linear_regression", "decision_tree", "random_forest"));
+  EXPECT_THAT(candidates_of(config, data::Task::kRegression),
+              testing::IsSupersetOf({"linear_regression", "decision_tree", "random_forest"}));
   config.models = {"random_forest", "linear_regression"};
-  EXPECT_THAT(candidates_of(config), ElementsAre("linear_regression", "random_forest"));
+  EXPECT_THAT(candidates_of(config, data::Task::kRegression),
+              ElementsAre("linear_regression", "random_forest", "baseline"));
+}
+
+TEST(Config, AllIsEveryModelOfTheTask) {
+  TrainConfig config = least();
+  config.models = {"all"};
+  check(config);
+  for (const data::Task task : {data::Task::kRegression, data::Task::kClassification}) {
+    std::vector<std::string> expected;
+    for (const models::EstimatorInfo& info : models::estimators()) {
+      if (info.task == task) expected.push_back(info.name);
+    }
+    EXPECT_EQ(candidates_of(config, task), expected);
+  }
 }
 
 }  // namespace

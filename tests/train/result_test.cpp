@@ -52,6 +52,39 @@ TEST(Result, ItsKeysStandInTheDocumentedOrder) {
   }
 }
 
+TEST(Result, OfClassesNamesThemBehindTheTask) {
+  const Json json = to_json(made_up_classification());
+  EXPECT_THAT(keys_of(json),
+              ElementsAre("schema", "version", "run", "data", "target", "task", "classes",
+                          "positive", "metric", "seed", "cores", "seconds", "rows", "rows_dropped",
+                          "stopped", "warnings", "columns", "leaderboard"));
+  EXPECT_EQ(json["classes"].dump(), R"(["no","yes"])");
+  EXPECT_EQ(json["positive"], "yes");
+  RunResult three = made_up_classification();
+  three.classes.push_back("perhaps");
+  three.positive.reset();
+  EXPECT_TRUE(to_json(three)["positive"].is_null());
+  for (const RunResult& run : {made_up_classification(), three})
+    EXPECT_EQ(to_json(run_result_from_json(to_json(run), "here")).dump(), to_json(run).dump());
+}
+
+TEST(Result, DetailsAreReadBackAndHoldOnlyWhatThereIs) {
+  const RunResult run = made_up_classification();
+  for (const CandidateResult& row : run.leaderboard) {
+    const Json json = to_json(row.details);
+    EXPECT_EQ(to_json(details_from_json(json, "here")).dump(), json.dump());
+  }
+  EXPECT_THAT(keys_of(to_json(run.leaderboard[0].details)), ElementsAre("confusion", "roc"));
+  EXPECT_THAT(keys_of(to_json(run.leaderboard[1].details)), ElementsAre("confusion"));
+  EXPECT_EQ(
+      to_json(made_up_run().leaderboard[0].details).dump(),
+      R"({"importances":[{"feature":"carat","importance":0.75},{"feature":"cut","importance":0.25}]})");
+  EXPECT_EQ(details_from_json(to_json(made_up_run().leaderboard[0].details), "here").importances,
+            made_up_run().leaderboard[0].details.importances);
+  EXPECT_EQ(to_json(made_up_run().leaderboard[1].details).dump(), "{}");
+  EXPECT_THROW(details_from_json(Json::parse(R"({"roc": {}})"), "here"), core::CorruptFile);
+}
+
 TEST(Result, WritesEachKindOfValueAsJsonHasIt) {
   const Json json = to_json(made_up_run());
   EXPECT_EQ(json["schema"], 1);
@@ -65,7 +98,8 @@ TEST(Result, WritesEachKindOfValueAsJsonHasIt) {
   EXPECT_EQ(
       forest["params"].dump(),
       R"({"bootstrap":true,"max_depth":null,"max_features":"sqrt","max_samples":0.5,"n_estimators":100})");
-  EXPECT_EQ(forest["metrics"].dump(), R"({"r2":0.98125,"rmse":546.5,"mae":269.0625})");
+  EXPECT_EQ(forest["metrics"].dump(),
+            R"({"r2":0.98125,"rmse":546.5,"mae":269.0625,"mape":0.0625})");
   EXPECT_EQ(forest["fold_scores"].dump(), "[0.98,0.9825]");
   EXPECT_TRUE(forest["error"].is_null());
   EXPECT_EQ(json["leaderboard"][3]["status"], "crashed");
@@ -79,7 +113,7 @@ TEST(Result, ANumberThatIsNotDefinedIsNull) {
   const Json unscored = to_json(made_up_run())["leaderboard"][2];
   EXPECT_TRUE(unscored["score"].is_null());
   EXPECT_TRUE(unscored["score_std"].is_null());
-  EXPECT_EQ(unscored["metrics"].dump(), R"({"r2":null,"rmse":null,"mae":null})");
+  EXPECT_EQ(unscored["metrics"].dump(), R"({"r2":null,"rmse":null,"mae":null,"mape":null})");
   EXPECT_EQ(unscored["fold_scores"].dump(), "[null,0.25]");
 }
 

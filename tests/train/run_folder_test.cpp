@@ -69,6 +69,7 @@ class RunFolderTest : public testing::Test {
     folder.append("data_read", {{"rows", 53940},
                                 {"rows_dropped", 3},
                                 {"task", "regression"},
+                                {"metric", "mae"},
                                 {"cores", 2},
                                 {"columns", json["columns"]}});
     folder.append("note", {{"text", "this is regression"}});

@@ -87,8 +87,9 @@ inline Reference reference(
     context.seed = seed;
     estimator->fit(training, context);
     const std::vector<double> predicted = estimator->predict(encoder.transform(table, split.test));
+    const std::vector<double> truth = values_of(split.test);
     result.fold_scores.push_back(
-        models::find_metric(metric).compute(values_of(split.test), predicted));
+        models::find_metric(metric).compute({.y_true = truth, .y_pred = predicted}));
     for (std::size_t i = 0; i < split.test.size(); ++i)
       result.predictions[split.test[i]] = predicted[i];
   }

@@ -64,12 +64,15 @@ flatbuffers::DetachedBuffer make_header(const ModelFile& file, const SectionWrit
         file::CreateSectionDirect(builder, section.name.c_str(), offsets[i], section.bytes.size(),
                                   sum_of(section.bytes.data(), section.bytes.size())));
   }
+  const data::ClassLabels& classes = file.info.classes;
   builder.ForceDefaults(true);  // the header's length does not depend on the offsets
   builder.Finish(file::CreateHeader(
       builder, builder.CreateString(file.info.version), builder.CreateString(file.estimator),
       builder.CreateString(data::name_of(file.info.task)), builder.CreateString(file.info.target),
       file.info.seed, file.info.training_rows, builder.CreateVector(settings),
-      builder.CreateVector(entries), file.info.id ? builder.CreateString(*file.info.id) : 0));
+      builder.CreateVector(entries), file.info.id ? builder.CreateString(*file.info.id) : 0,
+      classes.empty() ? 0 : builder.CreateVectorOfStrings(classes.names),
+      classes.empty() ? 0 : builder.CreateString(data::name_of(classes.type))));
   return builder.Release();
 }
 
@@ -202,6 +205,13 @@ SectionReader read_model_file(const std::string& path, ModelFile& file) {
                .training_rows = header.training_rows(),
                .version = header.version()->str(),
                .id = header.id() == nullptr ? std::nullopt : std::optional(header.id()->str())};
+  if (header.classes() != nullptr) {
+    for (const auto* name : *header.classes()) file.info.classes.names.push_back(name->str());
+    const std::string type = header.class_type() == nullptr ? "" : header.class_type()->str();
+    const std::optional<data::ColumnType> known = data::column_type_named(type);
+    if (!known) throw corrupt(fmt::format("has classes of the unknown type '{}'", type));
+    file.info.classes.type = *known;
+  }
   file.estimator = header.estimator()->str();
   for (const file::Setting* setting : *header.settings())
     file.parameters[setting->name()->str()] = setting->value()->str();

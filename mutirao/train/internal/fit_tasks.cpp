@@ -1,5 +1,6 @@
 #include "mutirao/train/internal/fit_tasks.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <numeric>
@@ -12,6 +13,7 @@
 #include "mutirao/models/metrics.hpp"
 #include "mutirao/models/model.hpp"
 #include "mutirao/models/registry.hpp"
+#include "mutirao/train/result.hpp"
 
 namespace mutirao::train::internal {
 namespace {
@@ -23,6 +25,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 std::vector<double> gather(const core::SharedArray<double>& values,
                            std::span<const std::uint32_t> rows) {
   std::vector<double> taken;
+  if (values.empty()) return taken;
   taken.reserve(rows.size());
   for (const std::uint32_t row : rows) taken.push_back(values[row]);
   return taken;
@@ -33,6 +36,7 @@ struct Fitted {
   data::FeatureEncoder encoder;
   std::shared_ptr<models::Estimator> estimator;
   bool on_shared_codes = false;  // the encoder is that of data.codes
+  std::vector<std::string> warnings;
 };
 
 // Note [When the encoding of all rows serves a fold]
@@ -43,9 +47,9 @@ struct Fitted {
 // rows the two differ; then the fold encodes its rows itself.
 Fitted fit(const Candidate& candidate, const PreparedData& data,
            std::span<const std::uint32_t> rows) {
-  const models::EstimatorInfo& info = models::find_estimator(candidate.model);
+  const models::EstimatorInfo& info = models::find_estimator(candidate.model, data.task);
   Fitted fitted;
-  fitted.estimator = models::make_estimator(candidate.model, candidate.parameters);
+  fitted.estimator = info.make(candidate.parameters);
   fitted.encoder = data::FeatureEncoder::fit(data.table, data.selection, rows, info.encoding);
 
   models::FitContext context;
@@ -53,41 +57,98 @@ Fitted fit(const Candidate& candidate, const PreparedData& data,
   context.progress = [](std::uint64_t done, std::uint64_t total) {
     exec::this_task::report_progress({.done = done, .total = total});
   };
+  context.warn = [&fitted](const std::string& message) { fitted.warnings.push_back(message); };
   models::TrainingSet training;
+  training.n_classes = data.classes.size();
   fitted.on_shared_codes =
       info.encoding == data::Encoding::kCodes && fitted.encoder == data.codes_encoder;
   if (fitted.on_shared_codes) {
     training.x = data.codes;
     training.y = data.y.span();
+    if (!data.weights.empty()) training.sample_weight = data.weights.span();
     if (rows.size() != data.rows()) training.rows = rows;
-    training.ranked = &data.ranks;
+    if (info.uses_ranks) training.ranked = &data.ranks;
     fitted.estimator->fit(training, context);
     return fitted;
   }
   const data::Matrix x = fitted.encoder.transform(data.table, rows);
   const std::vector<double> y = gather(data.y, rows);
+  const std::vector<double> weights = gather(data.weights, rows);
   training.x = x;
   training.y = y;
+  training.sample_weight = weights;
   training.one_hot_blocks = fitted.encoder.one_hot_blocks();
   fitted.estimator->fit(training, context);
   return fitted;
+}
+
+std::vector<double> predict(const Fitted& fitted, const PreparedData& data,
+                            std::span<const std::uint32_t> rows) {
+  return fitted.on_shared_codes
+             ? fitted.estimator->predict(data.codes, rows)
+             : fitted.estimator->predict(fitted.encoder.transform(data.table, rows));
+}
+
+std::vector<double> predict_proba(const Fitted& fitted, const PreparedData& data,
+                                  std::span<const std::uint32_t> rows) {
+  return fitted.on_shared_codes
+             ? fitted.estimator->predict_proba(data.codes, rows)
+             : fitted.estimator->predict_proba(fitted.encoder.transform(data.table, rows));
+}
+
+/// What a classifier predicts: of each row the likeliest class, of equals the first.
+std::vector<double> likeliest(std::span<const double> probabilities, std::size_t n_classes) {
+  std::vector<double> classes;
+  classes.reserve(probabilities.size() / n_classes);
+  for (std::size_t first = 0; first < probabilities.size(); first += n_classes) {
+    const auto of_row = probabilities.subspan(first, n_classes);
+    classes.push_back(
+        static_cast<double>(std::max_element(of_row.begin(), of_row.end()) - of_row.begin()));
+  }
+  return classes;
+}
+
+void add_importances(const Fitted& fitted, FinalResult& result) {
+  const std::vector<double>& importances = fitted.estimator->feature_importances();
+  std::vector<std::size_t> order(importances.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return importances[a] > importances[b]; });
+  order.resize(std::min(order.size(), kMostImportances));
+  for (const std::size_t feature : order) {
+    result.important_features.push_back(fitted.encoder.feature_names()[feature]);
+    result.importances.push_back(importances[feature]);
+  }
 }
 
 }  // namespace
 
 FoldResult run_fold(const Candidate& candidate, const PreparedData& data, std::uint32_t fold) {
   const auto start = std::chrono::steady_clock::now();
-  const data::Split split = data::split_of(data.fold_numbers.span(), fold);
+  const data::Split split = data::split_of(data.fold_numbers.span(), fold, data.learns);
   const Fitted fitted = fit(candidate, data, split.train);
-  const std::vector<double> predictions =
-      fitted.on_shared_codes
-          ? fitted.estimator->predict(data.codes, split.test)
-          : fitted.estimator->predict(fitted.encoder.transform(data.table, split.test));
+  std::vector<double> predictions;
+  std::vector<double> probabilities;
+  if (data.task == data::Task::kRegression) {
+    predictions = predict(fitted, data, split.test);
+  } else {
+    probabilities = predict_proba(fitted, data, split.test);
+    predictions = likeliest(probabilities, data.classes.size());
+  }
   const std::vector<double> truth = gather(data.y, split.test);
+  const std::vector<double> weights = gather(data.weights, split.test);
   FoldResult result;
-  for (const models::MetricValue& metric : models::all_metrics(truth, predictions))
+  for (const models::MetricValue& metric : models::all_metrics({.y_true = truth,
+                                           .y_pred = predictions,
+                                           .sample_weight = weights,
+                                           .probabilities = probabilities,
+                                           .n_classes = data.classes.size(),
+                                           .positive = data.positive},
+                                                               data.task))
     result.metrics.push_back(metric.value);
   result.predictions = core::SharedArray<double>::copy_of(predictions);
+  result.probabilities = core::SharedArray<double>::copy_of(probabilities);
+  result.warnings = fitted.warnings;
   result.seconds = seconds_since(start);
   result.peak_rss_bytes = core::peak_resident_bytes();
   return result;
@@ -103,11 +164,15 @@ FinalResult run_final_fit(const Candidate& candidate, const PreparedData& data,
   models::ModelInfo info{.target = destination.target,
                          .task = data.task,
                          .seed = candidate.seed,
-                         .training_rows = data.rows()};
+                         .training_rows = data.rows(),
+                         .classes = data.classes};
   if (!destination.id.empty()) info.id = destination.id;
+  FinalResult result{.warnings = std::move(fitted.warnings), .seconds = seconds};
+  add_importances(fitted, result);
   models::Model(std::move(fitted.encoder), std::move(fitted.estimator), std::move(info))
       .save(destination.path);
-  return {.seconds = seconds, .peak_rss_bytes = core::peak_resident_bytes()};
+  result.peak_rss_bytes = core::peak_resident_bytes();
+  return result;
 }
 
 }  // namespace mutirao::train::internal

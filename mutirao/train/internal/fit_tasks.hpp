@@ -28,24 +28,30 @@ struct Candidate {
 };
 
 struct FoldResult {
-  std::vector<double> metrics;            // in the order of models::metrics()
-  core::SharedArray<double> predictions;  // of the tested rows, in their order
+  std::vector<double> metrics;              // in the order of the task's models::metrics()
+  core::SharedArray<double> predictions;    // of the tested rows, in their order
+  core::SharedArray<double> probabilities;  // of classes: rows x n_classes, row-major
+  std::vector<std::string> warnings;        // of the fit
   double seconds = 0.0;
   std::uint64_t peak_rss_bytes = 0;  // of the process so far
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(metrics, predictions, seconds, peak_rss_bytes);
+    archive(metrics, predictions, probabilities, warnings, seconds, peak_rss_bytes);
   }
 };
 
 struct FinalResult {
+  std::vector<std::string> warnings;  // of the fit
+  // What most of the model rests on, the most important first; empty where it does not tell.
+  std::vector<std::string> important_features;
+  std::vector<double> importances;
   double seconds = 0.0;
   std::uint64_t peak_rss_bytes = 0;
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(seconds, peak_rss_bytes);
+    archive(warnings, important_features, importances, seconds, peak_rss_bytes);
   }
 };
 
@@ -61,7 +67,7 @@ struct Destination {
   }
 };
 
-/// Fits on all rows that the fold does not test, and predicts those that it does.
+/// Fits on the rows that the fold learns from, and predicts those that it does.
 FoldResult run_fold(const Candidate& candidate, const PreparedData& data, std::uint32_t fold);
 
 /// Fits on all rows and saves the model.

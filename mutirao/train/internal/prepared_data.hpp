@@ -10,9 +10,11 @@
 #include <cereal/types/vector.hpp>
 
 #include "mutirao/core/shared_array.hpp"
+#include "mutirao/data/class_labels.hpp"
 #include "mutirao/data/feature_encoder.hpp"
 #include "mutirao/data/feature_selection.hpp"
 #include "mutirao/data/matrix.hpp"
+#include "mutirao/data/splits.hpp"
 #include "mutirao/data/table.hpp"
 #include "mutirao/models/ranked_matrix.hpp"
 #include "mutirao/train/config.hpp"
@@ -20,16 +22,20 @@
 namespace mutirao::train::internal {
 
 struct PreparedData {
-  data::Table table;            // the rows that have a target
-  core::SharedArray<double> y;  // one per row of it
+  data::Table table;                  // the rows that are learned from and tested
+  core::SharedArray<double> y;        // one per row of it; of classes their indices
+  core::SharedArray<double> weights;  // one per row of it; empty: all 1
+  data::ClassLabels classes;          // empty: regression
+  std::size_t positive = 1;           // of two classes
   // Where each row came from, counted from 0; empty when no row was dropped.
   core::SharedArray<std::uint32_t> source_rows;
   std::uint64_t rows_dropped = 0;
   data::Task task = data::Task::kRegression;
   data::FeatureSelection selection;
   core::SharedArray<std::uint32_t> fold_numbers;  // see data::split_of
-  std::vector<std::string> notes;                 // what was decided for the user
-  std::vector<std::string> warnings;              // what the user should look at
+  data::Learns learns = data::Learns::kFromAllOthers;
+  std::vector<std::string> notes;     // what was decided for the user
+  std::vector<std::string> warnings;  // what the user should look at
 
   // All rows as models that take codes see them; empty when no candidate does.
   data::FeatureEncoder codes_encoder;
@@ -40,8 +46,8 @@ struct PreparedData {
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(table, y, source_rows, rows_dropped, task, selection, fold_numbers, notes, warnings,
-            codes_encoder, codes, ranks);
+    archive(table, y, weights, classes, positive, source_rows, rows_dropped, task, selection,
+            fold_numbers, learns, notes, warnings, codes_encoder, codes, ranks);
   }
 };
 

@@ -13,7 +13,9 @@ from sklearn import datasets
 from sklearn.ensemble import (ExtraTreesClassifier, ExtraTreesRegressor, RandomForestClassifier,
                               RandomForestRegressor)
 from sklearn.linear_model import LinearRegression
-from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
+from sklearn.metrics import (accuracy_score, balanced_accuracy_score, f1_score, log_loss,
+                             mean_absolute_error, mean_absolute_percentage_error,
+                             mean_squared_error, r2_score, roc_auc_score)
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -277,11 +279,55 @@ def metrics():
     r = np.random.default_rng(4)
     cases = []
     for offset in (0.0, 1e6):
-        truth = r.standard_normal(50) + offset
-        seen = truth + 0.3 * r.standard_normal(50)
-        cases.append({"truth": numbers(truth), "seen": numbers(seen), "r2": r2_score(truth, seen),
-                      "rmse": float(np.sqrt(mean_squared_error(truth, seen))),
-                      "mae": float(mean_absolute_error(truth, seen))})
+        for weighted in (False, True):
+            truth = r.standard_normal(50) + offset
+            seen = truth + 0.3 * r.standard_normal(50)
+            w = r.uniform(0.0, 3.0, 50) if weighted else None
+            cases.append({
+                "name": f"numbers around {offset:g}{', weighted' if weighted else ''}",
+                "truth": numbers(truth), "seen": numbers(seen), "classes": 0, "positive": 1,
+                "weights": [] if w is None else numbers(w), "probabilities": [],
+                "expected": {
+                    "r2": r2_score(truth, seen, sample_weight=w),
+                    "rmse": float(np.sqrt(mean_squared_error(truth, seen, sample_weight=w))),
+                    "mae": float(mean_absolute_error(truth, seen, sample_weight=w)),
+                    "mape": float(mean_absolute_percentage_error(truth, seen, sample_weight=w))}})
+    for classes in (2, 3, 5):
+        for weighted in (False, True):
+            for positive in (1, 0) if classes == 2 else (1,):
+                n = 80
+                truth = r.integers(0, classes, n)
+                scores = r.standard_normal((n, classes))
+                scores[np.arange(n), truth] += 1.0
+                p = np.exp(scores)
+                # Ties: some rows share their probabilities, and some are certain.
+                p[10:20] = p[10]
+                p[20:24] = np.eye(classes)[r.integers(0, classes, 4)]
+                p /= p.sum(axis=1, keepdims=True)
+                seen = p.argmax(axis=1)
+                w = r.uniform(0.1, 3.0, n) if weighted else None
+                labels = list(range(classes))
+                if classes == 2:
+                    f1 = f1_score(truth, seen, pos_label=positive, sample_weight=w)
+                    auc = roc_auc_score(truth == positive, p[:, positive], sample_weight=w)
+                else:
+                    f1 = f1_score(truth, seen, average="macro", sample_weight=w)
+                    # Its own multiclass average takes no weights.
+                    auc = np.mean([roc_auc_score(truth == c, p[:, c], sample_weight=w)
+                                   for c in labels])
+                    if w is None:
+                        assert np.isclose(auc, roc_auc_score(truth, p, multi_class="ovr"))
+                cases.append({
+                    "name": f"{classes} classes, {positive} positive{', weighted' if weighted else ''}",
+                    "truth": numbers(truth), "seen": numbers(seen), "classes": classes,
+                    "positive": positive, "weights": [] if w is None else numbers(w),
+                    "probabilities": numbers(p.ravel()),
+                    "expected": {
+                        "accuracy": float(accuracy_score(truth, seen, sample_weight=w)),
+                        "balanced_accuracy": float(
+                            balanced_accuracy_score(truth, seen, sample_weight=w)),
+                        "f1": float(f1), "roc_auc": float(auc),
+                        "log_loss": float(log_loss(truth, p, labels=labels, sample_weight=w))}})
     write("metrics.json", cases)
 
 
