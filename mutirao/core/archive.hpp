@@ -7,10 +7,10 @@
 // Blocks of bytes over kLargeBlock, such as the elements of a std::vector<double>, are attached too
 // where the sender has a BlockSource: they are copied once when written and once when read.
 // Requires: sender and receiver are the same program (checked elsewhere); types have a cereal
-// `serialize`, or `save` and `load`. Guarantees: InputArchive never reads past its bytes and never
-// makes room for more values than it has bytes, whatever they hold. Thread safety: one object, one
-// thread. Failure: InputArchive throws core::Error(kNotSerializable) when the bytes end early.
-// Lifetime: InputArchive does not own the bytes.
+// `serialize`, or `save` and `load`. Guarantees: InputArchive never reads past its bytes, and with
+// checked lengths never makes room for more values than it has bytes, whatever they hold. Thread
+// safety: one object, one thread. Failure: InputArchive throws core::Error(kNotSerializable) when
+// the bytes end early. Lifetime: InputArchive does not own the bytes.
 
 #include <cstddef>
 #include <cstdint>
@@ -78,11 +78,16 @@ class OutputArchive : public cereal::OutputArchive<OutputArchive, cereal::AllowE
 
 class InputArchive : public cereal::InputArchive<InputArchive, cereal::AllowEmptyClassElision> {
  public:
+  /// kChecked: no value may hold more values than there are bytes left; for files.
+  enum class Lengths : bool { kAsTold, kChecked };
+
   InputArchive(std::span<const std::byte> bytes,
-               std::span<const std::shared_ptr<SharedMemory>> attachments)
+               std::span<const std::shared_ptr<SharedMemory>> attachments,
+               Lengths lengths = Lengths::kAsTold)
       : cereal::InputArchive<InputArchive, cereal::AllowEmptyClassElision>(this),
         bytes_(bytes),
-        attachments_(attachments) {}
+        attachments_(attachments),
+        lengths_(lengths) {}
 
   void read(void* data, std::size_t size) {
     if (size > bytes_.size()) throw_early_end();
@@ -99,6 +104,12 @@ class InputArchive : public cereal::InputArchive<InputArchive, cereal::AllowEmpt
     return attachments_[number];
   }
   std::size_t bytes_left() const noexcept { return bytes_.size(); }
+  void check_length(std::uint64_t length) const {
+    if (lengths_ == Lengths::kChecked && length > bytes_.size()) {
+      throw Error(ErrorCode::kNotSerializable,
+                  "an encoded value says that it is longer than it is");
+    }
+  }
   [[noreturn]] static void throw_early_end() {
     throw Error(ErrorCode::kNotSerializable, "the encoded value ends early");
   }
@@ -106,6 +117,7 @@ class InputArchive : public cereal::InputArchive<InputArchive, cereal::AllowEmpt
  private:
   std::span<const std::byte> bytes_;
   std::span<const std::shared_ptr<SharedMemory>> attachments_;
+  Lengths lengths_;
 };
 
 // What cereal asks of an archive: how to treat arithmetic types, name-value pairs, sizes and blocks
@@ -142,8 +154,7 @@ void CEREAL_SERIALIZE_FUNCTION_NAME(OutputArchive& archive, cereal::SizeTag<T>& 
 template <class T>
 void CEREAL_SERIALIZE_FUNCTION_NAME(InputArchive& archive, cereal::SizeTag<T>& tag) {
   archive(tag.size);
-  if (tag.size > archive.bytes_left())
-    throw Error(ErrorCode::kNotSerializable, "an encoded value says that it is longer than it is");
+  archive.check_length(tag.size);
 }
 template <class T>
 void CEREAL_SAVE_FUNCTION_NAME(OutputArchive& archive, const cereal::BinaryData<T>& block) {

@@ -71,7 +71,8 @@ Model Model::load(const std::string& path) {
         make_estimator(file.estimator, file.parameters, file.info.task);
     estimator->load(sections);
     data::FeatureEncoder encoder;
-    core::InputArchive archive(sections.get<std::byte>("encoder"), {});
+    core::InputArchive archive(sections.get<std::byte>("encoder"), {},
+                               core::InputArchive::Lengths::kChecked);
     archive(encoder);
     if (archive.bytes_left() != 0) throw core::CorruptFile("the encoder is longer than it says");
     return {std::move(encoder), std::move(estimator), std::move(file.info)};

@@ -9,7 +9,8 @@
 // of threads. Memory: a copy of x per core. Thread safety: any thread. Failure: what
 // Estimator::predict throws; core::InvalidArgument for shapes that do not fit, or no repeats.
 //
-//   const PermutationImportance found = permutation_importance(forest, x, y, r2_score);
+//   const auto r2 = [](auto y_true, auto y_pred) { return r2_score(y_true, y_pred); };
+//   const PermutationImportance found = permutation_importance(forest, x, y, r2);
 //   // found.mean[j], found.standard_deviation[j]
 
 #include <cstddef>

@@ -424,11 +424,10 @@ TEST(CrashRaceTest, ATaskThatWritesToASharedArgumentKillsOnlyItsWorker) {
 /// 10,000 tasks while somebody kills a worker every 5 ms: no result is lost, doubled or wrong.
 TEST(ChaosTest, TheSumIsExactThoughWorkersAreKilledAllTheTime) {
   ProcessExecutor pool({.workers = 2});
-  std::atomic<bool> over{false};
   int kills = 0;
-  std::thread killer([&] {
+  std::jthread killer([&](const std::stop_token& over) {
     unsigned next = 0;
-    while (!over) {
+    while (!over.stop_requested()) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
       const std::vector<pid_t> workers = serving_workers();
       if (workers.empty()) continue;
@@ -447,7 +446,7 @@ TEST(ChaosTest, TheSumIsExactThoughWorkersAreKilledAllTheTime) {
     futures.push_back(pool.submit({.retry = {.attempts = 1000}}, work, i));
   long sum = 0;
   for (auto& future : futures) sum += future.get();
-  over = true;
+  killer.request_stop();
   killer.join();
   EXPECT_EQ(sum, 10'000L * 9'999 / 2);
   EXPECT_GT(kills, 0);
@@ -456,9 +455,8 @@ TEST(ChaosTest, TheSumIsExactThoughWorkersAreKilledAllTheTime) {
 /// The same with large arguments and results, whose memory travels beside the ring.
 TEST(ChaosTest, SharedArraysSurviveTheDeathOfWorkersThatHoldThem) {
   ProcessExecutor pool({.workers = 2});
-  std::atomic<bool> over{false};
-  std::thread killer([&] {
-    while (!over) {
+  const std::jthread killer([](const std::stop_token& over) {
+    while (!over.stop_requested()) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
       const std::vector<pid_t> workers = serving_workers();
       if (!workers.empty()) ::kill(workers.front(), SIGKILL);
@@ -479,8 +477,6 @@ TEST(ChaosTest, SharedArraysSurviveTheDeathOfWorkersThatHoldThem) {
     ASSERT_EQ(result[0], 3 * i);
     ASSERT_EQ(result[49'999], 3 * i);
   }
-  over = true;
-  killer.join();
 }
 
 TEST(GrandchildTest, WhatATaskLeftRunningEndsWithItsWorker) {

@@ -14,6 +14,10 @@
 namespace mutirao::models {
 namespace {
 
+double r2(std::span<const double> y_true, std::span<const double> y_pred) {
+  return r2_score(y_true, y_pred);
+}
+
 /// Three columns, of which the target is a sum with these coefficients.
 test::Problem sum_of_columns(const std::vector<double>& coefficients) {
   core::RandomStream stream({3});
@@ -42,7 +46,7 @@ TEST(PermutationImportance, IsTwiceTheShareOfAColumnInTheVariance) {
   const test::Problem problem = sum_of_columns({3.0, 4.0, 0.0});
   LinearRegression line;
   line.fit(problem.x, problem.y);
-  const PermutationImportance found = permutation_importance(line, problem.x, problem.y, r2_score);
+  const PermutationImportance found = permutation_importance(line, problem.x, problem.y, r2);
   EXPECT_NEAR(found.score, 1.0, 1e-12);
   // The variances are those of this sample; what is left is the chance of five shuffles.
   const double total = variance(problem.y);
@@ -62,24 +66,22 @@ TEST(PermutationImportance, IsTheSameForAnyNumberOfThreads) {
   for (const std::size_t cores : {1, 2, 8}) {
     const test::Cores given(cores);
     const PermutationImportance found =
-        permutation_importance(forest, problem.x, problem.y, r2_score, {.n_repeats = 3, .seed = 9});
+        permutation_importance(forest, problem.x, problem.y, r2, {.n_repeats = 3, .seed = 9});
     if (first.empty()) first = found.importances;
     EXPECT_EQ(found.importances, first) << cores << " cores";
   }
-  EXPECT_NE(
-      permutation_importance(forest, problem.x, problem.y, r2_score, {.n_repeats = 3}).importances,
-      first);
+  EXPECT_NE(permutation_importance(forest, problem.x, problem.y, r2, {.n_repeats = 3}).importances,
+            first);
 }
 
 TEST(PermutationImportance, RefusesWhatDoesNotFit) {
   const test::Problem problem = test::friedman(20, 3, 2);
   RandomForestRegressor forest({.n_estimators = 2});
-  EXPECT_THROW(permutation_importance(forest, problem.x, problem.y, r2_score),
-               core::InvalidArgument);
+  EXPECT_THROW(permutation_importance(forest, problem.x, problem.y, r2), core::InvalidArgument);
   forest.fit(problem.x, problem.y);
-  EXPECT_THROW(permutation_importance(forest, problem.x, std::vector<double>(3), r2_score),
+  EXPECT_THROW(permutation_importance(forest, problem.x, std::vector<double>(3), r2),
                core::InvalidArgument);
-  EXPECT_THROW(permutation_importance(forest, problem.x, problem.y, r2_score, {.n_repeats = 0}),
+  EXPECT_THROW(permutation_importance(forest, problem.x, problem.y, r2, {.n_repeats = 0}),
                core::InvalidArgument);
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 
-// Included by each kernels/*.cpp inside a namespace of its own below namespace
-// mutirao::comm::internal, with kVectorBytes defined there: the same element-wise operations on
-// vectors as wide as that instruction set's registers. Nothing here depends on the width, so
+// The portable kernels, in namespace mutirao::comm::internal: each kernels/*.cpp includes them
+// inside a namespace of its own there, with kVectorBytes defined: the same element-wise operations
+// on vectors as wide as that instruction set's registers. Nothing here depends on the width, so
 // neither do the results.
 
 /// A vector of kVectorBytes bytes of T, or of as many T as a vector of Wide has.
