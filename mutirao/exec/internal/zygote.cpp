@@ -106,6 +106,8 @@ class Zygote {
     for (const pid_t process : std::exchange(ended_, {})) {
       const auto child = std::find_if(children_.begin(), children_.end(),
                                       [&](const Child& each) { return each.process == process; });
+      // A worker that finds another build says so and ends at once: its word comes first.
+      if (!child->arrived && child->self != nullptr) serve(*child->self);
       // What it left running in its own process group goes with it. Before it is reaped its number
       // cannot mean another group.
       ::kill(-process, SIGKILL);
@@ -146,7 +148,7 @@ class Zygote {
   }
 
   void serve(Client& client) {
-    for (;;) {
+    while (client.socket) {
       SpawnRequest request{};
       std::optional<core::LocalSocket::Received> received;
       try {
