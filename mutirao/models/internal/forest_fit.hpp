@@ -14,13 +14,13 @@
 
 #include "mutirao/models/decision_tree.hpp"
 #include "mutirao/models/estimator.hpp"
+#include "mutirao/models/forest.hpp"
 #include "mutirao/models/internal/coded_rows.hpp"
 #include "mutirao/models/internal/parameter_table.hpp"
 #include "mutirao/models/internal/row_tables.hpp"
 #include "mutirao/models/internal/sections.hpp"
 #include "mutirao/models/internal/tree_grower.hpp"
 #include "mutirao/models/internal/tree_options.hpp"
-#include "mutirao/models/random_forest.hpp"
 
 namespace mutirao::models::internal {
 
