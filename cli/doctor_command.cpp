@@ -1,6 +1,4 @@
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "cli/commands.hpp"
+#include "cli/machine.hpp"
 #include "mutirao/core/error.hpp"
 #include "mutirao/core/instruction_set.hpp"
 #include "mutirao/core/process.hpp"
@@ -21,30 +20,13 @@
 namespace mutirao::cli {
 namespace {
 
-namespace fs = std::filesystem;
-
-/// What stands behind `key` and a colon in a file of such lines, the first of them.
-std::optional<std::string> field_of(const std::string& path, const std::string& key) {
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) {
-    const std::size_t colon = line.find(':');
-    if (!line.starts_with(key) || colon == std::string::npos) continue;
-    const std::size_t begin = line.find_first_not_of(" \t", colon + 1);
-    return begin == std::string::npos ? "" : line.substr(begin);
-  }
-  return std::nullopt;
-}
-
 std::string memory_field(const std::string& key) {
   const std::optional<std::string> text = field_of("/proc/meminfo", key);
   return text ? report::bytes_text(std::stoull(*text) * 1024) : "unknown";
 }
 
 std::string gpus() {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (const fs::directory_entry& gpu : fs::directory_iterator("/proc/driver/nvidia/gpus", error))
-    names.push_back(field_of((gpu.path() / "information").string(), "Model").value_or("NVIDIA"));
+  const std::vector<std::string> names = gpu_names();
   if (names.empty()) return "none found";
   return fmt::format("{}: {}", names.size(), fmt::join(names, ", "));
 }

@@ -1,7 +1,6 @@
 #include <charconv>
 #include <csignal>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -14,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.hpp"
+#include "cli/machine.hpp"
 #include "mutirao/core/error.hpp"
 #include "mutirao/core/suggestion.hpp"
 #include "mutirao/core/terminal.hpp"
@@ -110,19 +110,11 @@ struct Typed {
   bool quiet = false;
 };
 
-std::size_t gpus() {
-  std::error_code error;
-  std::size_t count = 0;
-  for (const auto& gpu : std::filesystem::directory_iterator("/proc/driver/nvidia/gpus", error))
-    count += gpu.path().empty() ? 0 : 1;
-  return count;
-}
-
 std::size_t ranks_of(const Typed& typed) {
   if (typed.nproc.empty())
     throw core::InvalidArgument("the number of ranks is not given", "--nproc N, or --nproc auto");
   if (typed.nproc == "auto") {
-    const std::size_t count = gpus();
+    const std::size_t count = gpu_names().size();
     return count != 0 ? count : exec::available_cores();
   }
   std::size_t ranks = 0;

@@ -20,6 +20,7 @@
 #include <sys/types.h>
 
 #include "mutirao/exec/error.hpp"
+#include "mutirao/exec/internal/remote_task.hpp"
 #include "mutirao/exec/internal/task.hpp"
 #include "mutirao/exec/progress.hpp"
 

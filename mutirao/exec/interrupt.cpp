@@ -12,6 +12,7 @@
 
 #include "mutirao/core/error.hpp"
 #include "mutirao/core/unique_fd.hpp"
+#include "mutirao/exec/internal/backend.hpp"
 #include "mutirao/exec/internal/task.hpp"
 
 namespace mutirao::exec {

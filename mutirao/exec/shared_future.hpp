@@ -20,6 +20,7 @@
 #include <utility>
 #include <variant>
 
+#include "mutirao/exec/internal/remote_task.hpp"
 #include "mutirao/exec/internal/task.hpp"
 
 namespace mutirao::exec {

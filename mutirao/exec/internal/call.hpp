@@ -20,6 +20,7 @@
 #include <cereal/types/vector.hpp>
 
 #include "mutirao/exec/internal/function_id.hpp"
+#include "mutirao/exec/internal/remote_task.hpp"
 #include "mutirao/exec/internal/task.hpp"
 
 namespace mutirao::exec::internal {

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 
+#include "mutirao/exec/internal/backend.hpp"
 #include "mutirao/exec/internal/task.hpp"
 
 namespace mutirao::exec::internal {

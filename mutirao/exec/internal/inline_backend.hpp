@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "mutirao/exec/internal/backend.hpp"
 #include "mutirao/exec/internal/task.hpp"
 
 namespace mutirao::exec::internal {

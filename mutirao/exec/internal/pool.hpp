@@ -24,6 +24,7 @@
 #include "mutirao/exec/internal/core_words.hpp"
 #include "mutirao/exec/internal/patience.hpp"
 #include "mutirao/exec/internal/pending_tasks.hpp"
+#include "mutirao/exec/internal/remote_task.hpp"
 #include "mutirao/exec/internal/spawner.hpp"
 #include "mutirao/exec/internal/task.hpp"
 #include "mutirao/exec/internal/worker_process.hpp"

@@ -1,4 +1,5 @@
 #include "mutirao/exec/internal/task.hpp"
+#include "mutirao/exec/internal/backend.hpp"
 
 #include <algorithm>
 #include <climits>

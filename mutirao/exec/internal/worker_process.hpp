@@ -22,6 +22,7 @@
 #include "mutirao/exec/internal/block_cache.hpp"
 #include "mutirao/exec/internal/channel.hpp"
 #include "mutirao/exec/internal/core_words.hpp"
+#include "mutirao/exec/internal/remote_task.hpp"
 #include "mutirao/exec/internal/task.hpp"
 
 namespace mutirao::exec::internal {

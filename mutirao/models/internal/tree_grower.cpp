@@ -16,7 +16,8 @@
 #include "mutirao/models/internal/row_grower.hpp"
 #include "mutirao/models/internal/row_targets.hpp"
 #include "mutirao/models/internal/small_grower.hpp"
-#include "mutirao/models/internal/sorted_search.hpp"
+#include "mutirao/models/internal/sorted_class_search.hpp"
+#include "mutirao/models/internal/sorted_sum_search.hpp"
 #include "mutirao/models/internal/tree_kernels.hpp"
 #include "mutirao/models/internal/tree_tile.hpp"
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// The best of all thresholds of the features that a node looks at; see
+// The best of all thresholds of the features that a node looks at, by counts of classes; see
 // Note [Nodes are sorted where few features are looked at] in rank_sorter.hpp.
 
 #include <algorithm>
@@ -8,153 +8,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "mutirao/models/internal/growth.hpp"
-#include "mutirao/models/internal/rank_sorter.hpp"
-#include "mutirao/models/internal/row_grower.hpp"
-#include "mutirao/models/internal/row_tables.hpp"
-#include "mutirao/models/internal/row_targets.hpp"
-#include "mutirao/models/internal/tree_kernels.hpp"
+#include "mutirao/models/internal/rank_search.hpp"
 
 namespace mutirao::models::internal {
-
-/// What searches by rank share: a node's ranks, and the sides of its rows.
-template <class Targets>
-class RankSearch {
- public:
-  RankSearch(const Growth& growth, const RowRanks& ranks, Targets& targets)
-      : growth_(growth), ranks_(ranks), targets_(targets), draw_(ranks.features()) {
-    targets_.begin(growth);
-  }
-
-  void load(const std::uint32_t* rows, std::size_t n) { targets_.load(rows, n); }
-  Sums total() const noexcept { return {.wy = 0.0, .w = targets_.weight()}; }
-  bool pure() const noexcept { return targets_.pure(); }
-  void leaf(GrownNode& node, std::size_t n) { targets_.leaf(growth_, node, n); }
-  void inner(GrownNode& node) { targets_.inner(growth_, node); }
-
-  /// Per row: 1 on the left, 0 on the right.
-  const std::uint8_t* sides(const RowSplit& split, const std::uint32_t* rows, std::size_t n) {
-    const std::uint32_t* ranks = gather(rows, n, split.feature);
-    sides_.resize(std::max(sides_.size(), n));
-    const std::uint8_t missing = split.missing_left ? 1 : 0;
-    for (std::size_t i = 0; i < n; ++i) {
-      sides_[i] = ranks[i] == RowRanks::kMissing
-                      ? missing
-                      : static_cast<std::uint8_t>(ranks[i] <= split.rank);
-    }
-    return sides_.data();
-  }
-
- protected:
-  const std::uint32_t* gather(const std::uint32_t* rows, std::size_t n, std::size_t feature) {
-    node_ranks_.resize(std::max(node_ranks_.size(), n));
-    ranks_.gather(rows, n, feature, node_ranks_.data());
-    return node_ranks_.data();
-  }
-
-  const Growth& growth_;
-  const RowRanks& ranks_;
-  Targets& targets_;
-  FeatureDraw draw_;
-  RankSorter sorter_;
-  std::vector<std::uint32_t> node_ranks_;
-  std::vector<std::uint8_t> sides_;
-  std::vector<Cut> cuts_;  // per feature that is looked at
-  std::vector<std::uint32_t> equals_;
-};
-
-class SortedSumSearch : public RankSearch<SumTargets> {
- public:
-  SortedSumSearch(const Growth& growth, const RowRanks& ranks, SumTargets& targets)
-      : RankSearch(growth, ranks, targets),
-        cut_limits_{.min_rows = growth.limits.min_samples_leaf, .min_weight = growth.min_weight} {}
-
-  Sums total() const noexcept { return targets_.total(); }
-  RowSplit best(const std::uint32_t* rows, std::size_t n, NodeStream& stream) {
-    return n < kMissingRank<NarrowEntry> ? best_of(rows, n, stream, narrow_)
-                                         : best_of(rows, n, stream, wide_);
-  }
-
-  /// The rows as a tile with the sorted lists of all features.
-  void fill_tile(const std::uint32_t* rows, std::size_t n, Tile<NarrowEntry>& tile) {
-    tile.resize(n, ranks_.features());
-    for (std::size_t i = 0; i < n; ++i) {
-      tile.row[i] = rows[i];
-      tile.y[i] = targets_.target(rows[i]);
-      tile.sums[i] = targets_.sums_of(rows[i]);
-    }
-    for (std::size_t j = 0; j < ranks_.features(); ++j) {
-      const std::uint32_t* ranks = gather(rows, n, j);
-      sorter_.sort(ranks, n, NodeRanks(ranks, n), tile.list(j));
-    }
-  }
-
- private:
-  template <class Entry>
-  struct Lists {
-    std::vector<Entry> entries;
-    std::vector<Entry*> list;  // per feature that is looked at
-  };
-
-  template <class Entry>
-  RowSplit best_of(const std::uint32_t* rows, std::size_t n, NodeStream& stream,
-                   Lists<Entry>& lists) {
-    const TreeKernels<Entry>& kernels = tree_kernels<Entry>(growth_.task.instruction_set);
-    const std::size_t stride = n + kReadBeyond;
-    const std::size_t most = std::min(growth_.limits.max_features, ranks_.features());
-    if (lists.entries.size() < most * stride) lists.entries.resize(most * stride);
-    lists.list.clear();
-    draw_.choose(growth_.limits.max_features, stream, [&](std::size_t j) {
-      const std::uint32_t* ranks = gather(rows, n, j);
-      const NodeRanks found(ranks, n);
-      if (found.constant(n)) return true;
-      Entry* list = lists.entries.data() + lists.list.size() * stride;
-      sorter_.sort(ranks, n, found, list);
-      lists.list.push_back(list);
-      return false;
-    });
-    const std::vector<std::uint32_t>& chosen = draw_.chosen();
-    if (chosen.empty()) return {};
-    const Sums total = targets_.total();
-    const Sums* sums = targets_.sums();
-    cuts_.resize(chosen.size());
-    kernels.best_cuts(lists.list.data(), chosen.size(), n, sums, total, cut_limits_, cuts_.data());
-    for (std::size_t i = 0; i < chosen.size(); ++i) {
-      const Entry* list = lists.list[i];
-      std::size_t present = n;
-      Sums missing;
-      for (; rank_of(list[present - 1]) == kMissingRank<Entry>; --present) {
-        missing.wy += sums[row_of(list[present - 1])].wy;
-        missing.w += sums[row_of(list[present - 1])].w;
-      }
-      if (present == n) continue;
-      const Cut left = kernels.best_cut(list, present, sums, total, missing, n - present,
-                                        cut_limits_, cuts_[i].score);
-      if (left.left == 0) continue;
-      cuts_[i] = left;
-      cuts_[i].missing_left = true;
-    }
-    const std::size_t best = draw_best(cuts_, stream, equals_);
-    if (best == cuts_.size() || cuts_[best].left == 0) return {};
-    const Entry* list = lists.list[best];
-    const Cut& cut = cuts_[best];
-    const std::uint32_t below = rows[row_of(list[cut.left - 1])];
-    std::uint32_t rank = 0;
-    ranks_.gather(&below, 1, chosen[best], &rank);
-    return {.score = cut.score,
-            .feature = chosen[best],
-            .missing_left = cut.missing_left,
-            .has_missing = rank_of(list[n - 1]) == kMissingRank<Entry>,
-            .rank = rank,
-            .below = below,
-            .above = rank_of(list[cut.left]) == kMissingRank<Entry> ? kMissingAbove
-                                                                    : rows[row_of(list[cut.left])]};
-  }
-
-  CutLimits cut_limits_;
-  Lists<NarrowEntry> narrow_;
-  Lists<WideEntry> wide_;
-};
 
 /// Classes by their counts, which move from the right side to the left one as a list is scanned.
 class SortedClassSearch : public RankSearch<ClassTargets> {
