@@ -30,18 +30,34 @@ using namespace mutirao;
 
 constexpr std::pair<std::size_t, std::size_t> kSizes[] = {{20'640, 8}, {100'000, 20}};
 
+bool is_digits(std::size_t rows) { return rows == bench::kDigitsRows; }
+
 const bench::Tables& tables_of(std::size_t rows, std::size_t cols) {
   static std::map<std::pair<std::size_t, std::size_t>, bench::Tables> made;
   const std::pair key(rows, cols);
   const auto found = made.find(key);
-  return found != made.end() ? found->second
-                             : made.emplace(key, bench::tables(rows, cols)).first->second;
+  return found != made.end()
+             ? found->second
+             : made.emplace(key, is_digits(rows) ? bench::digits() : bench::tables(rows, cols))
+                   .first->second;
 }
 
-/// The target, or for classifiers three classes of it.
+/// What is measured: an estimator, its parameters where they are not the defaults.
+struct Subject {
+  std::string model;
+  data::Task task = data::Task::kRegression;
+  models::ParameterMap parameters = {};
+  std::string suffix = {};
+
+  std::string name() const {
+    return model + suffix + (task == data::Task::kRegression ? "" : "_classes");
+  }
+};
+
+/// The target, or for classifiers three classes of it. The digits have their own.
 std::vector<double> target_of(const bench::Table& table, data::Task task) {
   std::vector<double> y = table.y;
-  if (task == data::Task::kRegression) return y;
+  if (task == data::Task::kRegression || table.x.cols() == bench::kDigitsCols) return y;
   for (double& value : y) value = (value > 15.0 ? 1.0 : 0.0) + (value > 40.0 ? 1.0 : 0.0);
   return y;
 }
@@ -54,23 +70,23 @@ double score(const std::vector<double>& truth, const std::vector<double>& seen, 
   return right / static_cast<double>(truth.size());
 }
 
-void fit(benchmark::State& state, const std::string& model, data::Task task, std::size_t rows,
-         std::size_t cols) {
+void fit(benchmark::State& state, const Subject& subject, std::size_t rows, std::size_t cols) {
   const bench::Tables& both = tables_of(rows, cols);
+  const data::Task task = subject.task;
   const std::vector<double> y = target_of(both.train, task);
   std::unique_ptr<models::Estimator> estimator;
   for (auto _ : state) {
-    estimator = models::make_estimator(model, {}, task);
+    estimator = models::make_estimator(subject.model, subject.parameters, task);
     estimator->fit(both.train.x, y);
   }
   state.counters["r2"] =
       score(target_of(both.held_out, task), estimator->predict(both.held_out.x), task);
 }
 
-void predict(benchmark::State& state, const std::string& model, data::Task task, std::size_t rows,
-             std::size_t cols) {
+void predict(benchmark::State& state, const Subject& subject, std::size_t rows, std::size_t cols) {
   const bench::Tables& both = tables_of(rows, cols);
-  const auto estimator = models::make_estimator(model, {}, task);
+  const data::Task task = subject.task;
+  const auto estimator = models::make_estimator(subject.model, subject.parameters, task);
   estimator->fit(both.train.x, target_of(both.train, task));
   std::vector<double> predictions;
   for (auto _ : state) predictions = estimator->predict(both.held_out.x);
@@ -125,6 +141,16 @@ void load(benchmark::State& state, const std::string& name, std::size_t rows, st
   std::filesystem::remove(path);
 }
 
+void add_fit_and_predict(const Subject& subject, std::size_t rows, std::size_t cols) {
+  for (const bool fits : {true, false}) {
+    const std::string name =
+        fmt::format("{}/{}/{}x{}", fits ? "fit" : "predict", subject.name(), rows, cols);
+    benchmark::RegisterBenchmark(name.c_str(), fits ? fit : predict, subject, rows, cols)
+        ->UseRealTime()
+        ->Unit(benchmark::kMillisecond);
+  }
+}
+
 void add_benchmarks() {
   for (const auto& [rows, cols] : kSizes) {
     benchmark::RegisterBenchmark(fmt::format("load/random_forest/{}x{}", rows, cols).c_str(), load,
@@ -135,17 +161,16 @@ void add_benchmarks() {
                                  predict_row, "random_forest", rows, cols)
         ->UseRealTime()
         ->Unit(benchmark::kMillisecond);
-    for (const models::EstimatorInfo& info : models::estimators()) {
-      for (const bool fits : {true, false}) {
-        const std::string name =
-            fmt::format("{}/{}{}/{}x{}", fits ? "fit" : "predict", info.name,
-                        info.task == data::Task::kRegression ? "" : "_classes", rows, cols);
-        benchmark::RegisterBenchmark(name.c_str(), fits ? fit : predict, info.name, info.task, rows,
-                                     cols)
-            ->UseRealTime()
-            ->Unit(benchmark::kMillisecond);
-      }
-    }
+    for (const models::EstimatorInfo& info : models::estimators())
+      add_fit_and_predict({.model = info.name, .task = info.task}, rows, cols);
+    add_fit_and_predict({.model = "random_forest",
+                         .parameters = {{"max_features", "0.3333333333333333"}},
+                         .suffix = "_third"},
+                        rows, cols);
+  }
+  for (const char* model : {"random_forest", "extra_trees"}) {
+    add_fit_and_predict({.model = model, .task = data::Task::kClassification}, bench::kDigitsRows,
+                        bench::kDigitsCols);
   }
 }
 
@@ -156,6 +181,7 @@ int main(int argc, char** argv) {
   if (argc == 2 && std::strncmp(argv[1], kWrite, sizeof kWrite - 1) == 0) {
     for (const auto& [rows, cols] : kSizes)
       bench::write(bench::tables(rows, cols), argv[1] + sizeof kWrite - 1);
+    bench::write(bench::digits(), argv[1] + sizeof kWrite - 1);
     return 0;
   }
   add_benchmarks();

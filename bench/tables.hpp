@@ -1,6 +1,7 @@
 #pragma once
 
-// The tables that we and the peer are measured on: Friedman #1 on normal columns, plus noise.
+// The tables that we and the peer are measured on: Friedman #1 on normal columns, plus noise, and
+// the handwritten digits of scikit-learn.
 
 #include <cerrno>
 #include <cmath>
@@ -9,8 +10,10 @@
 #include <filesystem>
 #include <fstream>
 #include <numbers>
+#include <numeric>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -18,6 +21,7 @@
 #include "mutirao/core/error.hpp"
 #include "mutirao/core/random.hpp"
 #include "mutirao/data/matrix.hpp"
+#include "mutirao/data/source.hpp"
 
 namespace mutirao::bench {
 
@@ -58,6 +62,32 @@ inline Table friedman(std::size_t rows, std::size_t cols, std::uint64_t seed) {
 
 inline Tables tables(std::size_t rows, std::size_t cols) {
   return {friedman(rows, cols, 1), friedman(kHeldOutRows, cols, 2)};
+}
+
+/// Three quarters of the handwritten digits, 8 x 8 pixels, and the others.
+inline constexpr std::size_t kDigitsRows = 1'347;
+inline constexpr std::size_t kDigitsCols = 64;
+
+inline Tables digits() {
+  const data::Table all =
+      data::read_table("SELECT * FROM read_csv('" MUTIRAO_DIGITS "', header = false)");
+  const std::size_t rows = all.rows();
+  std::vector<std::size_t> order(rows);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  core::RandomStream stream({3});
+  for (std::size_t i = rows - 1; i > 0; --i)
+    std::swap(order[i], order[static_cast<std::size_t>(stream.below(i + 1))]);
+  const auto part = [&](std::size_t first, std::size_t last) {
+    Table table{data::Matrix(last - first, kDigitsCols), std::vector<double>(last - first)};
+    for (std::size_t j = 0; j <= kDigitsCols; ++j) {
+      const auto& from = all.columns()[j].numbers;
+      const auto to = j == kDigitsCols ? std::span<double>(table.y) : table.x.writable_column(j);
+      for (std::size_t i = first; i < last; ++i) to[i - first] = from[order[i]];
+    }
+    table.x.freeze();
+    return table;
+  };
+  return {part(0, kDigitsRows), part(kDigitsRows, rows)};
 }
 
 /// Raw float64: the columns one behind the other, then the target. For a peer to read.

@@ -8,10 +8,10 @@
 #include <utility>
 
 #include <Eigen/Cholesky>
-#include <Eigen/SVD>
 
 #include "mutirao/models/internal/centred_products.hpp"
 #include "mutirao/models/internal/column_blocks.hpp"
+#include "mutirao/models/internal/singular_values.hpp"
 
 namespace mutirao::models::internal {
 namespace {
@@ -132,26 +132,6 @@ std::optional<Solution> solve_by_gram(const ColumnBlocks& active, const MatrixXd
   return Solution{solution.cwiseProduct(inverse), Solver::kCholeskyQr};
 }
 
-struct Cut {
-  VectorXd coefficients;
-  std::size_t rank = 0;
-};
-
-/// Minimum-norm solution of the columns [0, q - 1) of a triangle for its last column.
-Cut cut_solution(const MatrixXd& triangle, double least_relative) {
-  const Index p = triangle.cols() - 1;
-  const Eigen::BDCSVD<MatrixXd> svd(triangle.leftCols(p),
-                                    Eigen::ComputeThinU | Eigen::ComputeThinV);
-  const VectorXd& values = svd.singularValues();
-  Cut cut{.coefficients = VectorXd::Zero(p)};
-  const VectorXd rotated = svd.matrixU().transpose() * triangle.col(p);
-  for (Index k = 0; k < values.size() && values(k) > least_relative * values(0); ++k) {
-    cut.coefficients += svd.matrixV().col(k) * (rotated(k) / values(k));
-    ++cut.rank;
-  }
-  return cut;
-}
-
 }  // namespace
 
 LeastSquares solve_least_squares(const TrainingSet& training, bool fit_intercept,
@@ -231,11 +211,11 @@ LeastSquares solve_least_squares(const TrainingSet& training, bool fit_intercept
         scaled.col(index(k)) = column / scale(index(k));
       }
       scaled.col(index(active.size())) = triangle.col(index(varying.size()));
-      Cut cut = cut_solution(triangle_of(scaled), least);
+      CutSolution cut = solve_by_singular_values(triangle_of(scaled), least, 0.0);
       if (cut.rank == active.size()) {
         keep(active, cut.coefficients.cwiseQuotient(scale));
       } else {
-        cut = cut_solution(triangle, least);
+        cut = solve_by_singular_values(triangle, least, 0.0);
         keep(varying, cut.coefficients);
         sums_to_zero = false;
       }

@@ -6,7 +6,8 @@
 #include <optional>
 
 #include <Eigen/Cholesky>
-#include <Eigen/SVD>
+
+#include "mutirao/models/internal/singular_values.hpp"
 
 namespace mutirao::models::internal {
 namespace {
@@ -49,18 +50,9 @@ std::optional<VectorXd> solve_by_cholesky(const ColumnBlocks& blocks, const Cent
 
 /// What cannot be told from rounding is left out, as alpha near 0 would blow it up.
 VectorXd solve_by_values(const ColumnBlocks& blocks, double alpha) {
-  const Index p = index(blocks.cols());
-  const MatrixXd triangle = triangle_of(blocks);
-  const Eigen::BDCSVD<MatrixXd> svd(triangle.leftCols(p),
-                                    Eigen::ComputeThinU | Eigen::ComputeThinV);
-  const VectorXd& values = svd.singularValues();
-  const VectorXd rotated = svd.matrixU().transpose() * triangle.col(p);
   const double least = static_cast<double>(std::max(blocks.rows(), blocks.cols())) *
-                       std::numeric_limits<double>::epsilon() * values(0);
-  VectorXd coefficients = VectorXd::Zero(p);
-  for (Index k = 0; k < values.size() && values(k) > least; ++k)
-    coefficients += svd.matrixV().col(k) * (rotated(k) / (values(k) + alpha / values(k)));
-  return coefficients;
+                       std::numeric_limits<double>::epsilon();
+  return solve_by_singular_values(triangle_of(blocks), least, alpha).coefficients;
 }
 
 }  // namespace
