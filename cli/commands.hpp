@@ -23,6 +23,7 @@ using Action = std::function<int()>;
 
 Action add_train(CLI::App& app);
 Action add_predict(CLI::App& app);
+Action add_export(CLI::App& app);
 Action add_show(CLI::App& app);
 Action add_models(CLI::App& app);
 Action add_launch(CLI::App& app);

@@ -111,8 +111,9 @@ int run(int argc, char** argv) {
     Action run;
   };
   const std::vector<Entry> actions = {{"train", add_train(app)},   {"predict", add_predict(app)},
-                                      {"show", add_show(app)},     {"models", add_models(app)},
-                                      {"launch", add_launch(app)}, {"doctor", add_doctor(app)}};
+                                      {"export", add_export(app)}, {"show", add_show(app)},
+                                      {"models", add_models(app)}, {"launch", add_launch(app)},
+                                      {"doctor", add_doctor(app)}};
   std::vector<std::string> arguments = arguments_of(argc, argv);
   try {
     app.parse(arguments);

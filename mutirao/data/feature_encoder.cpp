@@ -1,7 +1,6 @@
 #include "mutirao/data/feature_encoder.hpp"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -18,9 +17,6 @@ namespace {
 constexpr std::size_t kMostLevels = 100;  // one-hot: commoner levels than these share a column
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kSecondsPerDay = 86400.0;
-
-constexpr std::array<std::string_view, 6> kDateParts = {"days",    "year",        "month",
-                                                        "weekday", "day_of_year", "hour"};
 
 // One part of a moment, by its index in kDateParts.
 double date_part(double seconds, std::size_t part) {

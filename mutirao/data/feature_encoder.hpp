@@ -18,10 +18,12 @@
 // Failure: core::InvalidInput when a column is missing or holds another kind of value than in
 // training; core::CorruptFile when an archive holds none that fit() could have made.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <cereal/types/string.hpp>
@@ -32,6 +34,10 @@
 #include "mutirao/data/table.hpp"
 
 namespace mutirao::data {
+
+/// The parts of a moment, in the order of their columns; "hour" only if a training row has a time.
+inline constexpr std::array<std::string_view, 6> kDateParts = {"days",    "year",        "month",
+                                                               "weekday", "day_of_year", "hour"};
 
 /// kOneHot suits linear models without a penalty, kStandardized penalties and distances, kCodes
 /// trees.
@@ -53,39 +59,7 @@ struct OneHotBlock {
 
 class FeatureEncoder {
  public:
-  FeatureEncoder() = default;
-  /// Learns from the given rows of the table.
-  static FeatureEncoder fit(const Table& table, const FeatureSelection& selection,
-                            std::span<const std::uint32_t> rows, Encoding encoding);
-
-  /// rows.size() x width(), row i from rows[i].
-  Matrix transform(const Table& table, std::span<const std::uint32_t> rows) const;
-  /// All rows of the table.
-  Matrix transform(const Table& table) const;
-
-  Encoding encoding() const noexcept { return encoding_; }
-  /// The number of columns that transform() makes.
-  std::size_t width() const noexcept { return names_.size(); }
-  /// "carat", "cut=Ideal", "cut=(missing)", "cut=(other)", "sold.year", ...; width() of them.
-  const std::vector<std::string>& feature_names() const noexcept { return names_; }
-  /// The columns of a table that transform() needs.
-  std::vector<std::string> input_columns() const;
-  /// Those of them that held text in training (not numbers treated as categories).
-  std::vector<std::string> text_columns() const;
-  std::vector<OneHotBlock> one_hot_blocks() const;
-  /// How each column was standardized, width() of them: mean 0 and scale 1 where it was not.
-  /// coefficient / scale is a coefficient in the units of the table.
-  std::vector<Standardization> standardization() const;
-  /// Whether both treat every table alike.
-  bool operator==(const FeatureEncoder&) const = default;
-
-  template <class Archive>
-  void serialize(Archive& archive) {
-    archive(encoding_, features_, names_);
-    if constexpr (Archive::is_loading::value) check();
-  }
-
- private:
+  /// What was learned of one column of the table.
   struct Feature {
     std::string column;
     ColumnType type = ColumnType::kNumber;  // kText also for numbers that are to be categories
@@ -108,6 +82,41 @@ class FeatureEncoder {
     }
   };
 
+  FeatureEncoder() = default;
+  /// Learns from the given rows of the table.
+  static FeatureEncoder fit(const Table& table, const FeatureSelection& selection,
+                            std::span<const std::uint32_t> rows, Encoding encoding);
+
+  /// rows.size() x width(), row i from rows[i].
+  Matrix transform(const Table& table, std::span<const std::uint32_t> rows) const;
+  /// All rows of the table.
+  Matrix transform(const Table& table) const;
+
+  Encoding encoding() const noexcept { return encoding_; }
+  /// The number of columns that transform() makes.
+  std::size_t width() const noexcept { return names_.size(); }
+  /// "carat", "cut=Ideal", "cut=(missing)", "cut=(other)", "sold.year", ...; width() of them.
+  const std::vector<std::string>& feature_names() const noexcept { return names_; }
+  /// One for each of input_columns(), in that order.
+  const std::vector<Feature>& features() const noexcept { return features_; }
+  /// The columns of a table that transform() needs.
+  std::vector<std::string> input_columns() const;
+  /// Those of them that held text in training (not numbers treated as categories).
+  std::vector<std::string> text_columns() const;
+  std::vector<OneHotBlock> one_hot_blocks() const;
+  /// How each column was standardized, width() of them: mean 0 and scale 1 where it was not.
+  /// coefficient / scale is a coefficient in the units of the table.
+  std::vector<Standardization> standardization() const;
+  /// Whether both treat every table alike.
+  bool operator==(const FeatureEncoder&) const = default;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(encoding_, features_, names_);
+    if constexpr (Archive::is_loading::value) check();
+  }
+
+ private:
   /// Throws core::CorruptFile unless fit() could have made it: nothing is written or read outside
   /// a matrix because of what an archive says.
   void check() const;

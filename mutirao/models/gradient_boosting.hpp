@@ -60,6 +60,8 @@ class GradientBoostingRegressor final : public Estimator {
   void fit(const TrainingSet& training, const FitContext& context) override;
 
   const Options& options() const noexcept { return options_; }
+  /// Requires: fitted().
+  const internal::BoostedTrees& trees() const noexcept { return *trees_; }
   std::string_view name() const noexcept override { return kName; }
   ParameterMap parameters() const override;
   std::unique_ptr<Estimator> clone() const override;
@@ -87,6 +89,8 @@ class GradientBoostingClassifier final : public Classifier {
   void fit(const TrainingSet& training, const FitContext& context) override;
 
   const Options& options() const noexcept { return options_; }
+  /// Requires: fitted().
+  const internal::BoostedTrees& trees() const noexcept { return *trees_; }
   std::string_view name() const noexcept override { return kName; }
   ParameterMap parameters() const override;
   std::unique_ptr<Estimator> clone() const override;

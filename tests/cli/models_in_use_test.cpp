@@ -12,6 +12,7 @@
 namespace mutirao::tests {
 namespace {
 
+using testing::HasSubstr;
 using testing::StartsWith;
 
 class Predict : public testing::Test {
@@ -177,6 +178,20 @@ TEST_F(Predict, TheIdColumnOfTrainingComesFirst) {
   EXPECT_THAT(outcome.out, StartsWith("name,prediction\nx1,10."));
   place_.write("new.csv", "a\n1\n");
   refuses({"predict", "named", "new.csv"}, "there is no id column 'name' in the data\n");
+}
+
+TEST_F(Predict, AModelIsExportedAsOnnxAndNothingElse) {
+  ASSERT_EQ(place_.run({"export", "run", "-o", "best.onnx"}).code, 0);
+  ASSERT_EQ(place_.run({"export", "run", "-o", "tree.onnx", "--model", "decision_tree"}).code, 0);
+  ASSERT_EQ(place_.run({"export", "run/models/decision_tree.mutirao", "-o", "file.onnx"}).code, 0);
+  EXPECT_EQ(place_.read("tree.onnx"), place_.read("file.onnx"));
+  EXPECT_THAT(place_.read("tree.onnx"), HasSubstr("TreeEnsembleRegressor"));
+  refuses({"export", "run", "-o", "model.pmml"},
+          "what model.pmml should hold cannot be told: only ONNX is written");
+  refuses({"export", "run", "-o", "no/folder.onnx"}, "cannot write no/folder.onnx");
+  refuses({"export", "run", "-o", "m.onnx", "--model", "ridge"},
+          "the run run has no model 'ridge'");
+  EXPECT_FALSE(place_.exists("m.onnx"));
 }
 
 }  // namespace

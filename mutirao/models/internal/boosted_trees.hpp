@@ -37,6 +37,9 @@ class BoostedTrees {
   std::size_t n_features() const noexcept { return n_features_; }
   std::size_t outputs() const noexcept { return outputs_; }
   std::span<const BoostedNode> nodes() const noexcept { return nodes_; }
+  std::span<const std::uint64_t> roots() const noexcept { return roots_; }
+  double scale() const noexcept { return scale_; }
+  double shift() const noexcept { return shift_; }
   void save(SectionWriter& writer) const;
 
   /// out[i * outputs() + k] = shift + scale * what the trees of output k add for row rows[i].
