@@ -1,12 +1,16 @@
 #include "mutirao/core/memory_use.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <fstream>
 #include <limits>
+#include <memory>
 #include <sstream>
 #include <utility>
+#include <vector>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -91,7 +95,42 @@ std::pair<std::string, bool> own_group() {
   return found;
 }
 
+/// Adds what each thread of the process has started and not outlived.
+void append_children(pid_t process, std::vector<pid_t>& found) {
+  const std::string threads = fmt::format("/proc/{}/task", process);
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(threads.c_str()), &::closedir);
+  if (!folder) return;
+  while (const dirent* const thread = ::readdir(folder.get())) {
+    std::ifstream children(threads + "/" + thread->d_name + "/children");
+    for (pid_t child = 0; children >> child;) found.push_back(child);
+  }
+}
+
+/// Of pages that several processes share, each has its part. 0 when it cannot be read.
+std::uint64_t part_of_anonymous_memory(pid_t process) {
+  std::ifstream file(fmt::format("/proc/{}/smaps_rollup", process));
+  std::string word;
+  std::uint64_t kibibytes = 0;
+  while (file >> word) {
+    if (word == "Pss_Anon:" && file >> kibibytes) return kibibytes * 1024;
+  }
+  return 0;
+}
+
 }  // namespace
+
+std::uint64_t private_memory_below(pid_t process, std::uint64_t enough) noexcept try {
+  std::vector<pid_t> processes{process};
+  for (std::size_t i = 0; i < processes.size(); ++i) append_children(processes[i], processes);
+  std::uint64_t sum = 0;
+  for (const pid_t each : processes) sum += private_memory_of(each);
+  if (processes.size() == 1 || sum <= enough) return sum;
+  std::uint64_t exact = 0;
+  for (const pid_t each : processes) exact += part_of_anonymous_memory(each);
+  return exact != 0 ? std::min(sum, exact) : private_memory_of(process);
+} catch (...) {
+  return private_memory_of(process);
+}
 
 std::uint64_t private_memory_of(pid_t process) noexcept {
   char path[64];

@@ -11,6 +11,11 @@ namespace mutirao::core {
 /// Bytes of memory that only this process holds, resident now; 0 when it is gone.
 std::uint64_t private_memory_of(pid_t process) noexcept;
 
+/// The same of a process and all that descend from it. Pages that they share since a fork count
+/// once; as that takes longer to find out, it is only looked at where the plain sum is beyond
+/// `enough`.
+std::uint64_t private_memory_below(pid_t process, std::uint64_t enough) noexcept;
+
 /// Bytes that programs can still take before this machine swaps or kills; all there are when the
 /// system does not say.
 std::uint64_t available_memory();

@@ -45,10 +45,10 @@ struct Resources {
   /// How many cores of the CoreBudget the task holds from start to end; at most the budget's. It
   /// begins when so many are free, and those submitted after it wait behind it.
   std::size_t cores = 1;
-  /// How much memory the task may take: private pages of its process plus the SharedArrays that it
-  /// made. 0: no limit. An allocation that would go far beyond throws std::bad_alloc inside the
-  /// task; one that creeps beyond is seen within about 10 ms, or at once by the kernel where the
-  /// executor has a control group. Either way the future fails with MemoryLimitExceeded.
+  /// How much memory the task may take: private pages of its process and of those below it, plus
+  /// SharedArrays that it made. 0: no limit. An allocation far beyond throws std::bad_alloc inside
+  /// the task; one that creeps beyond is seen within about 10 ms, or at once by the kernel where
+  /// the executor has a control group. Either way the future fails with MemoryLimitExceeded.
   std::size_t memory_bytes = 0;
 };
 

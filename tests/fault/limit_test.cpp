@@ -2,7 +2,9 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -12,6 +14,7 @@
 
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <gmock/gmock.h>
@@ -194,6 +197,51 @@ TEST(MemoryTest, WhatNoAllocationShowsIsSeenByLooking) {
   EXPECT_EQ(pool.submit(square, 3).get(), 9);
 }
 
+/// The memory is that of a descendant, so many generations away.
+std::size_t delegate(std::size_t mebibytes, int generations) {
+  core::allow_private_memory(0);
+  while (generations > 0 && ::fork() == 0) --generations;
+  const std::vector<char> memory(generations == 0 ? mebibytes * kMiB : 1, 1);
+  while (!memory.empty()) ::pause();
+  return 0;
+}
+
+TEST(MemoryTest, WhatDescendsFromATaskCounts) {
+  ProcessExecutor pool({.workers = 1});
+  for (const int generations : {1, 3}) {
+    const auto details = why(pool.submit({.resources = {.memory_bytes = 64 * kMiB}}, delegate,
+                                         std::size_t{256}, generations));
+    EXPECT_EQ(details.seen, MemoryLimitExceeded::Seen::kByPolling);
+    EXPECT_GT(details.used_bytes, 64 * kMiB);
+  }
+  EXPECT_EQ(pool.submit(square, 3).get(), 9);
+}
+
+TEST(MemoryTest, PagesThatATaskSharesWithWhatItForksCountOnce) {
+  if (kSanitized) GTEST_SKIP() << "the sanitizer's memory counts";
+  ProcessExecutor pool({.workers = 1});
+  const auto fork_many = [](std::size_t mebibytes) {
+    std::vector<char> memory(mebibytes * kMiB, 1);
+    std::vector<pid_t> children;
+    for (int i = 0; i < 4; ++i) {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        for (;;) ::pause();
+      }
+      children.push_back(child);
+    }
+    std::uint64_t used = core::private_memory_below(::getpid(), 0);
+    for (const pid_t child : children) {
+      ::kill(child, SIGKILL);
+      ::waitpid(child, nullptr, 0);
+    }
+    return used;
+  };
+  const std::uint64_t used = pool.submit(fork_many, std::size_t{48}).get();
+  EXPECT_GT(used, 48 * kMiB);
+  EXPECT_LT(used, 64 * kMiB);
+}
+
 TEST(MemoryTest, SharedArraysThatATaskMakesCount) {
   ProcessExecutor pool({.workers = 1});
   const auto details = why(pool.submit({.resources = {.memory_bytes = 64 * kMiB}}, [] {
@@ -336,6 +384,32 @@ TEST(BacktraceTest, ABacktraceNamesTheFunctions) {
     EXPECT_THAT(crash.backtrace(),
                 ::testing::Contains(::testing::HasSubstr("three_frames_deep(int)")));
     EXPECT_FALSE(crash.details().stack_overflow);
+  }
+}
+
+struct Sudden {
+  void (*end)();
+  int signal;  // 0: it exits
+};
+
+TEST(BacktraceTest, EveryWayToEndInMidTaskIsACrash) {
+  const Sudden kWays[] = {
+      {[] { ::raise(SIGBUS); }, SIGBUS},   {[] { ::raise(SIGFPE); }, SIGFPE},
+      {[] { ::raise(SIGILL); }, SIGILL},   {[] { std::abort(); }, SIGABRT},
+      {[] { std::terminate(); }, SIGABRT}, {[] { ::_exit(0); }, 0},
+      {[] { std::quick_exit(0); }, 0},
+  };
+  ProcessExecutor pool({.workers = 1});
+  for (const Sudden& way : kWays) {
+    try {
+      pool.submit(way.end).get();
+      FAIL() << "signal " << way.signal;
+    } catch (const TaskCrashed& crash) {
+      // A sanitizer turns some of them into an exit.
+      if (!kSanitized) EXPECT_EQ(crash.signal(), way.signal);
+      EXPECT_EQ(crash.phase(), TaskPhase::kRunning);
+    }
+    EXPECT_EQ(pool.submit(square, 2).get(), 4);
   }
 }
 

@@ -228,7 +228,8 @@ bool WorkerProcess::has_overdue(TimePoint now) const noexcept {
     if (deadline_of(number, now) <= now) return true;
     const std::uint64_t limit = entry.task->options().resources.memory_bytes;
     // In a control group the kernel sees to it.
-    if (limit != 0 && !memory_group_ && started(number) && memory_in_use() > limit) return true;
+    if (limit != 0 && !memory_group_ && started(number) && memory_in_use(limit) > limit)
+      return true;
   }
   return false;
 }
@@ -243,15 +244,15 @@ WorkerProcess::Overdue WorkerProcess::take_overdue(TimePoint now) {
     const std::uint64_t limit = entry.task->options().resources.memory_bytes;
     // In a control group the kernel sees to it.
     if (limit == 0 || memory_group_ || !started(number)) continue;
-    const std::uint64_t used = memory_in_use();
+    const std::uint64_t used = memory_in_use(limit);
     if (used > limit) return {take(number), Overdue::kMemory, used};
   }
   return {};
 }
 
-std::uint64_t WorkerProcess::memory_in_use() const noexcept {
-  return core::private_memory_of(process()) +
-         channel_->header().shared_bytes.load(std::memory_order_relaxed);
+std::uint64_t WorkerProcess::memory_in_use(std::uint64_t limit) const noexcept {
+  const std::uint64_t shared = channel_->header().shared_bytes.load(std::memory_order_relaxed);
+  return shared + core::private_memory_below(process(), limit > shared ? limit - shared : 0);
 }
 
 std::size_t WorkerProcess::booked_cores() const noexcept {

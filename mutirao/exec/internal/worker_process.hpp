@@ -191,7 +191,8 @@ class WorkerProcess {
   TimePoint began(std::uint64_t number) const noexcept;
   TaskRef take(std::uint64_t number) noexcept;
   TimePoint deadline_of(std::uint64_t number, TimePoint now) const noexcept;
-  std::uint64_t memory_in_use() const noexcept;
+  /// Exact where it is more than `limit`.
+  std::uint64_t memory_in_use(std::uint64_t limit) const noexcept;
   bool collect(const Slot& slot, RemoteTask& task);
   std::shared_ptr<core::SharedMemory> receive_memory(std::uint64_t task);
   /// One message of the worker, with the memory it carries.
