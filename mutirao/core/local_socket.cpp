@@ -126,6 +126,11 @@ void LocalSocket::wait_writable(std::chrono::milliseconds at_most) const {
   ::poll(&entry, 1, static_cast<int>(at_most.count()));
 }
 
+void LocalSocket::hang_up() noexcept {
+  if (fd_) ::shutdown(fd_.get(), SHUT_RDWR);
+  fd_.reset();
+}
+
 LocalSocket::Peer LocalSocket::peer() const {
   ucred credentials{};
   socklen_t size = sizeof credentials;

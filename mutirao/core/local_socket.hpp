@@ -50,6 +50,8 @@ class LocalSocket {
   int get() const noexcept { return fd_.get(); }
   explicit operator bool() const noexcept { return static_cast<bool>(fd_); }
   void close() noexcept { fd_.reset(); }
+  /// close(), and the other end learns of it though processes that were forked hold copies.
+  void hang_up() noexcept;
 
  private:
   UniqueFd fd_;

@@ -54,9 +54,9 @@ struct Resources {
 
 struct TaskOptions {
   std::string name;  ///< shown in errors
-  /// Counts from the moment the task begins; 0: none. At the deadline the future fails with
-  /// TaskTimeout. Its process gets SIGTERM and, after the executor's grace, SIGKILL; a thread is
-  /// asked to stop (this_task::stop_token()) and occupied until it does.
+  /// Counts from the moment the task begins, and not while the program is stopped; 0: none. At the
+  /// deadline the future fails with TaskTimeout. Its process gets SIGTERM and, after the executor's
+  /// grace, SIGKILL; a thread is asked to stop (stop_token()) and occupied until it does.
   std::chrono::nanoseconds timeout{0};
   Retry retry;
   int priority = 0;  ///< higher ones begin first; equal ones in the order of submission

@@ -105,6 +105,16 @@ std::string complaint(const std::string& layer, const std::string& included) {
   return {};
 }
 
+/// The clock of the day may jump; nothing that waits, or gives up waiting, may look at it.
+TEST(SourceRules, WhatWaitsKeepsToSteadyClocks) {
+  static const std::regex clock_of_the_day(
+      "system_clock|high_resolution_clock|CLOCK_REALTIME|gettimeofday|std::time\\(|::time\\(");
+  for (const char* const layer : {"core", "exec", "comm", "launch"}) {
+    for (const fs::path& path : sources_below(kRoot / "mutirao" / layer))
+      EXPECT_FALSE(std::regex_search(read(path), clock_of_the_day)) << path;
+  }
+}
+
 TEST(SourceRules, IncludesGoDownOnly) {
   static const std::regex include(R"(^\s*#\s*include\s*[<"]([^">]+)[">])");
   for (const fs::path& path : library_and_cli()) {

@@ -47,6 +47,12 @@ TEST_P(EndTest, TheThreadThatMadeAPoolMayEnd) {
   EXPECT_EQ(program.wait(), 0);
 }
 
+TEST_P(EndTest, AProcessThatTheUserForkedMayStayBehind) {
+  Program program(thread_first(), {"forked_child_stays"});
+  EXPECT_EQ(program.wait(), 0);
+  program.write("end\n");
+}
+
 TEST_P(EndTest, CoresOfTheWorkersOfAKilledWorkerAreFreeAgain) {
   Program program(thread_first(), {"orphaned_cores"});
   EXPECT_EQ(program.line(), "main begins");

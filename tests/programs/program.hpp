@@ -72,6 +72,12 @@ class Program {
   }
   void send(int signal) const { ::kill(process_, signal); }
 
+  void wait_until_stopped() const {
+    int status = 0;
+    while (::waitpid(process_, &status, WUNTRACED) < 0 && errno == EINTR) {
+    }
+    EXPECT_TRUE(WIFSTOPPED(status));
+  }
   /// Waits for its end. What it exited with, or minus the signal.
   int wait() {
     int status = 0;

@@ -1,9 +1,12 @@
 // What the system refuses a program, and files that change under it.
 
+#include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 
 #include <sched.h>
 #include <sys/mount.h>
@@ -143,6 +146,35 @@ TEST_P(SurroundingsTest, AWorkerThatNeverReachesTheRuntimeIsAnError) {
   EXPECT_EQ(program.line(), "main begins");
   EXPECT_EQ(program.line(), "cannot start a worker: it does not reach the Runtime in time");
   EXPECT_EQ(program.wait(), 0);
+}
+
+TEST_P(SurroundingsTest, DeadlinesKeepToASteadyClock) {
+  if (kSanitized) GTEST_SKIP() << "the sanitizers want to be loaded first";
+  Program program(thread_first(), {"jumping_clock"},
+                  [] { return ::setenv("LD_PRELOAD", MUTIRAO_TEST_JUMPING_CLOCK, 1) == 0; });
+  EXPECT_EQ(program.wait(), 0);
+}
+
+TEST_P(SurroundingsTest, TheTimeInWhichAProgramIsStoppedIsNotItsTasks) {
+  if (thread_first()) GTEST_SKIP() << "how workers begin makes no difference";
+  Program program(false, {"stopped"});
+  EXPECT_EQ(program.line(), "main begins");
+  const pid_t worker = std::stoi(program.line());
+  program.wait_until_stopped();
+  const auto over = std::chrono::steady_clock::now() + std::chrono::milliseconds(600);
+  while (std::chrono::steady_clock::now() < over) std::this_thread::yield();
+  program.send(SIGCONT);
+  ::kill(worker, SIGCONT);
+  EXPECT_EQ(program.wait(), 7);
+}
+
+TEST_P(SurroundingsTest, ProgramsMayBeLinkedInOtherWays) {
+  for (const char* const file : {MUTIRAO_TEST_FIXED_PROGRAM, MUTIRAO_TEST_STATIC_RUNTIME_PROGRAM}) {
+    Program program(thread_first(), {"everything"}, nullptr, file);
+    EXPECT_EQ(program.line(), "main begins");
+    EXPECT_EQ(program.line(), "") << file;
+    EXPECT_EQ(program.wait(), 0) << file;
+  }
 }
 
 }  // namespace

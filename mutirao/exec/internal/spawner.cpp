@@ -73,8 +73,9 @@ Spawner::~Spawner() {
     }
     thread_.join();
   }
-  // Without its socket the zygote, or this worker's part of it, ends the workers.
-  zygote_.close();
+  // Without its socket the zygote, or this worker's part of it, ends the workers. What was forked
+  // from this process has a copy of it.
+  zygote_.hang_up();
   zygote_is_gone();
   bury_zygote();
 }

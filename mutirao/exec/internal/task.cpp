@@ -191,12 +191,14 @@ LocalTimeout::LocalTimeout(Task& task) {
   if (timeout.count() == 0) return;
   task.retain();
   ticket_ = Timer::current().at(
-      later(TimePoint::clock::now(), timeout), [reference = TaskRef(&task), timeout] {
+      later(TimePoint::clock::now(), timeout),
+      [reference = TaskRef(&task), timeout] {
         if (!reference->settle()) return;
         // Whoever waits goes on first; what stop callbacks do may take long.
         reference->fail(std::make_exception_ptr(TaskTimeout(reference->name(), timeout)));
         reference->request_stop();
-      });
+      },
+      timeout);
 }
 
 LocalTimeout::~LocalTimeout() {

@@ -1,8 +1,10 @@
 #include "mutirao/exec/internal/timer.hpp"
 
 #include <csignal>
+#include <iterator>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include <pthread.h>
 
@@ -13,7 +15,7 @@ Timer& Timer::current() {
   return timer;
 }
 
-std::uint64_t Timer::at(TimePoint time, Action action) {
+std::uint64_t Timer::at(TimePoint time, Action action, std::chrono::nanoseconds again) {
   const std::lock_guard lock(mutex_);
   if (!started_) {
     // Signals are for the program's own threads.
@@ -31,7 +33,8 @@ std::uint64_t Timer::at(TimePoint time, Action action) {
     started_ = true;
   }
   const std::uint64_t ticket = ++last_ticket_;
-  const auto place = actions_.emplace(std::pair(time, ticket), std::move(action)).first;
+  const auto place =
+      actions_.emplace(std::pair(time, ticket), Entry{std::move(action), again}).first;
   times_.emplace(ticket, time);
   if (place == actions_.begin()) changed_.notify_one();
   return ticket;
@@ -44,9 +47,23 @@ void Timer::cancel(std::uint64_t ticket) noexcept {
   const auto time = times_.find(ticket);
   if (time == times_.end()) return;
   const auto place = actions_.find({time->second, ticket});
-  action = std::move(place->second);
+  action = std::move(place->second.action);
   actions_.erase(place);
   times_.erase(time);
+}
+
+void Timer::begin_again(TimePoint now) {
+  std::vector<decltype(actions_)::node_type> late;
+  for (auto each = actions_.begin(); each != actions_.end() && each->first.first <= now;) {
+    const auto next = std::next(each);
+    if (each->second.again.count() != 0) late.push_back(actions_.extract(each));
+    each = next;
+  }
+  for (auto& node : late) {
+    node.key().first = later(now, node.mapped().again);
+    times_[node.key().second] = node.key().first;
+    actions_.insert(std::move(node));
+  }
 }
 
 void Timer::run() {
@@ -61,9 +78,11 @@ void Timer::run() {
     const TimePoint time = first->first.first;
     if (time > TimePoint::clock::now()) {
       changed_.wait_until(lock, time);
+      const TimePoint now = TimePoint::clock::now();
+      if (now > later(time, kStoppedFor)) begin_again(now);
       continue;
     }
-    Action action = std::move(first->second);
+    Action action = std::move(first->second.action);
     times_.erase(first->first.second);
     actions_.erase(first);
     lock.unlock();

@@ -95,6 +95,8 @@ class WorkerProcess {
   Overdue take_overdue(TimePoint now);
   /// The task that has started and is not done, taken out of the ring.
   TaskRef take_running();
+  /// The program was stopped until now: what has begun before gets all its time again.
+  void begin_time_again(TimePoint now) noexcept { time_counts_from_ = now; }
   /// The next moment at which take_overdue() may find something.
   TimePoint next_deadline(TimePoint now) const noexcept;
   /// Whether a task that wants to be alone in its worker may come now.
@@ -219,6 +221,7 @@ class WorkerProcess {
   Outcomes outcomes_;
   std::size_t kept_cores_ = 0;  // of a task that was taken out of the ring while it ran
   TimePoint kill_at_ = TimePoint::max();
+  TimePoint time_counts_from_{};
 
   std::uint64_t head_ = 0;  // tasks [head_, tail_) are in the ring
   std::uint64_t tail_ = 0;

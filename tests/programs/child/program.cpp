@@ -163,6 +163,18 @@ int surroundings() {
   return 0;
 }
 
+/// What this program forked may live longer than it.
+int forked_child_stays() {
+  ProcessExecutor pool({.workers = 1});
+  if (::fork() == 0) {
+    // Until the test says something.
+    std::string line;
+    std::getline(std::cin, line);
+    ::_exit(0);
+  }
+  return pool.submit(square, 3).get() == 9 ? 0 : 1;
+}
+
 void expect(bool good, const char* what) {
   if (!good) throw std::runtime_error(what);
 }
@@ -175,6 +187,71 @@ bool throws(F body) {
   } catch (const E&) {
     return true;
   }
+}
+
+/// Deadlines, while the clock of the day jumps.
+int jumping_clock() {
+  using std::chrono::milliseconds;
+  const auto day = [] { return std::chrono::system_clock::now(); };
+  bool jumps = false;
+  for (int i = 0; i < 4; ++i) jumps |= day() + std::chrono::minutes(30) < day();
+  expect(jumps, "the clock does not jump");
+  ProcessExecutor pool({.workers = 1, .grace = milliseconds(1)});
+  ThreadExecutor threads({.threads = 1});
+  const auto hang_for_ever = [] {
+    while (!this_task::stop_token().stop_requested()) std::this_thread::yield();
+  };
+  for (Executor* const executor :
+       {static_cast<Executor*>(&pool), static_cast<Executor*>(&threads)}) {
+    expect(executor->submit({.timeout = std::chrono::minutes(20)}, square, 3).get() == 9, "late");
+    expect(throws<TaskTimeout>(
+               [&] { executor->submit({.timeout = milliseconds(5)}, hang_for_ever).get(); }),
+           "no timeout");
+    const auto fail = [] { throw std::runtime_error("again"); };
+    const TaskOptions again{.retry = {.attempts = 2, .backoff = milliseconds(1)}};
+    expect(throws<std::runtime_error>([&] { executor->submit(again, fail).get(); }), "no backoff");
+    Future<void> hangs = executor->submit(hang_for_ever);
+    expect(!hangs.wait_for(milliseconds(5)), "it ended");
+    hangs.cancel();
+    hangs.wait();
+  }
+  return 0;
+}
+
+/// The program and its tasks are stopped for longer than they may run.
+int stopped() {
+  const TaskOptions options{.timeout = std::chrono::milliseconds(300)};
+  ProcessExecutor pool({.workers = 1});
+  ThreadExecutor threads({.threads = 1});
+  Future<int> in_process = pool.submit(options, [] {
+    say(std::to_string(::getpid()));
+    ::raise(SIGSTOP);
+    return 3;
+  });
+  while (in_process.worker_pid() == 0) std::this_thread::yield();
+  Future<int> on_thread = threads.submit(options, [] {
+    ::kill(::getpid(), SIGSTOP);
+    return 4;
+  });
+  return on_thread.get() + in_process.get();
+}
+
+/// What a program built in some other way is expected to do as all do.
+int everything() {
+  ProcessExecutor pool({.workers = 2});
+  expect(pool.submit(square, 3).get() == 9, "a function");
+  expect(pool.submit([](const std::string& a) { return a + "!"; }, std::string("a")).get() == "a!",
+         "a lambda");
+  expect(pool.map(square, std::vector<int>{1, 2, 3}) == std::vector<int>{1, 4, 9}, "map");
+  expect(throws<std::out_of_range>(
+             [&] { pool.submit([] { return std::vector<int>(1).at(7); }).get(); }),
+         "an exception");
+  expect(throws<TaskCrashed>([&] { pool.submit([] { std::abort(); }).get(); }), "a crash");
+  const auto array = core::SharedArray<int>::copy_of(std::vector<int>(1000, 5));
+  expect(pool.submit([](const core::SharedArray<int>& a) { return a[999]; }, array).get() == 5,
+         "an array");
+  expect(ThreadExecutor({.threads = 2}).submit(square, 3).get() == 9, "threads");
+  return 0;
 }
 
 int memory_files_refused() {
@@ -282,6 +359,10 @@ const std::map<std::string, Scenario>& scenarios() {
       {"killed_zygote", killed_zygote},
       {"orphaned_cores", orphaned_cores},
       {"thread_that_made_the_pool_ends", thread_that_made_the_pool_ends},
+      {"jumping_clock", jumping_clock},
+      {"stopped", stopped},
+      {"everything", everything},
+      {"forked_child_stays", forked_child_stays},
       {"surroundings", surroundings},
       {"memory_files_refused", memory_files_refused},
       {"memory_files_refused_before", memory_files_refused_before},
