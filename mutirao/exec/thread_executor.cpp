@@ -44,6 +44,7 @@ constexpr std::size_t kMostThreads = 4096;
 constexpr std::size_t kMostSubstitutes = 256;
 constexpr auto kLookFor = std::chrono::microseconds(30);
 constexpr auto kNap = std::chrono::microseconds(50);
+constexpr std::ptrdiff_t kLongQueue = 256;  // tasks
 
 // Note [Who is woken]
 // A thread without work looks for a moment, then enlists as a sleeper in `beds_`, looks once more
@@ -52,6 +53,13 @@ constexpr auto kNap = std::chrono::microseconds(50);
 // sides read and write `beds_` in one operation, so one of them sees the other. A thread that was
 // called for nothing, because others were faster, naps for a moment before it enlists again: a
 // stream of short tasks that one thread keeps up with would otherwise call the others all the time.
+// At most half of the threads look at the same time: those that look take turns on the cores that
+// whoever submits, and whoever has work, could use.
+
+// Note [Who waits behind a long queue]
+// Who takes a million results in their order is soon ahead of the threads. To look for each of them
+// would take a core from those that make them, and so would being woken for each. So, while many
+// tasks are queued, it naps; there will be many results when it wakes up.
 
 /// The queue and its threads.
 class ThreadPool final : public Backend {
@@ -105,7 +113,9 @@ class ThreadPool final : public Backend {
   bool wait(Task& task, std::optional<TimePoint> deadline) override {
     if (current_pool == nullptr) {
       static thread_local internal::Patience patience;
-      if (patience.worth_a_look()) {
+      if (queue_.unsafe_size() >= kLongQueue && !deadline) {
+        nap();
+      } else if (patience.worth_a_look()) {
         const auto until = std::chrono::steady_clock::now() + kLookFor;
         for (;;) {
           for (int i = 0; i < 32 && !task.done(); ++i) core::spin_pause();
@@ -295,6 +305,20 @@ class ThreadPool final : public Backend {
                      std::chrono::steady_clock::now() + kNap);
   }
 
+  /// See Note [Who is woken].
+  bool may_look() const noexcept {
+    return lookers_.load(std::memory_order_relaxed) < std::max<std::size_t>(1, thread_count_ / 2);
+  }
+  struct Looking {
+    explicit Looking(std::atomic<std::size_t>& all) noexcept : lookers(all) {
+      lookers.fetch_add(1, std::memory_order_relaxed);
+    }
+    ~Looking() { lookers.fetch_sub(1, std::memory_order_relaxed); }
+    Looking(const Looking&) = delete;
+    Looking& operator=(const Looking&) = delete;
+    std::atomic<std::size_t>& lookers;
+  };
+
   void cancel_unbegun(Task& task) {
     if (!task.claim()) return;
     cancelled_.fetch_add(1, std::memory_order_relaxed);
@@ -372,7 +396,8 @@ class ThreadPool final : public Backend {
   bool next(TaskRef& task) {
     if (pop(task)) return true;
     static thread_local internal::Patience patience;
-    if (patience.worth_a_look()) {
+    if (may_look() && patience.worth_a_look()) {
+      const Looking looking(lookers_);
       const auto until = std::chrono::steady_clock::now() + kLookFor;
       while (!closed_.load(std::memory_order_relaxed)) {
         for (int i = 0; i < 16; ++i) {
@@ -422,6 +447,7 @@ class ThreadPool final : public Backend {
   std::atomic<bool> cancels_{false};    // what is queued is not run any more
   std::atomic<std::uint32_t> beds_{0};  // kSleeper * threads that sleep + kCall * calls to get up
   std::atomic<std::uint32_t> closings_{0};  // naps end when it moves
+  std::atomic<std::size_t> lookers_{0};     // threads that look for work without sleeping
   std::atomic<std::size_t> surplus_{0};     // threads that should step back; changed under mutex_
 
   std::mutex ranked_mutex_;
