@@ -14,6 +14,7 @@
 #include "mutirao/core/error.hpp"
 #include "mutirao/core/shared_array.hpp"
 #include "mutirao/exec/process_executor.hpp"
+#include "mutirao/exec/thread_executor.hpp"
 
 namespace mutirao::exec {
 namespace {
@@ -83,6 +84,25 @@ TEST(BadInputTest, AnExceptionThatCannotBeSentArrivesAsItsNameAndMessage) {
   EXPECT_THROW(pool.submit([] { throw Unknown(); }).get(), TaskError);
   EXPECT_THROW(pool.submit([] { throw 7; }).get(), TaskError);
   EXPECT_EQ(pool.submit(square, 2).get(), 4);
+}
+
+/// Cannot be copied without an exception.
+struct Uncopyable {
+  Uncopyable() = default;
+  Uncopyable(const Uncopyable&) { throw std::runtime_error("no copies"); }
+  Uncopyable& operator=(const Uncopyable&) = default;
+  template <class Archive>
+  void serialize(Archive&) {}
+};
+
+TEST(BadInputTest, WhatThrowsWhenItIsCopiedIsSentAllTheSame) {
+  ProcessExecutor pool({.workers = 1});
+  const Uncopyable argument;
+  EXPECT_EQ(pool.submit([](const Uncopyable&) { return 3; }, argument).get(), 3);
+  ThreadExecutor threads({.threads = 1});
+  EXPECT_THROW((void)threads.submit([](const Uncopyable&) { return 3; }, argument),
+               std::runtime_error);
+  EXPECT_EQ(threads.submit(square, 2).get(), 4);
 }
 
 TEST(BadInputTest, ATaskThatClosesItsWorkersDescriptorsHarmsOnlyItsWorker) {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -77,6 +78,27 @@ TEST_P(FailingInitializerTest, EveryTaskFailsWithTheReason) {
   EXPECT_LE(pool.stats().workers_started, 8u);
 }
 
+/// A folder whose name workers, too, can tell: by the number of their parent.
+std::string folder_of(pid_t zygote) {
+  return std::filesystem::temp_directory_path() / ("mutirao_initializer_" + std::to_string(zygote));
+}
+
+TEST(InitializerTest, WhereItFailsInLaterWorkersTasksFailWithTheReason) {
+  ProcessExecutor pool({.workers = 1, .initializer = [] {
+                          if (std::filesystem::exists(folder_of(::getppid())))
+                            throw std::runtime_error("no licence any more");
+                        }});
+  EXPECT_EQ(pool.submit(square, 3).get(), 9);
+  const std::string folder = folder_of(children_of(::getpid()).front());
+  std::filesystem::create_directory(folder);
+  EXPECT_THROW(pool.submit([] { ::_exit(0); }).get(), TaskCrashed);
+  EXPECT_THROW(pool.submit(square, 3).get(), WorkerInitFailed);
+  EXPECT_LE(pool.stats().workers_started, 8u);
+  std::filesystem::remove(folder);
+  // A new task is a reason to try again.
+  EXPECT_EQ(pool.submit(square, 4).get(), 16);
+}
+
 TEST(RecyclingTest, AWorkerIsReplacedAfterItsTasks) {
   for (const std::uint64_t most : {1u, 2u, 7u}) {
     ProcessExecutor pool({.workers = 2, .max_tasks_per_worker = most});
@@ -95,6 +117,23 @@ TEST(RecyclingTest, AnExecutorMayEndWhileWorkersAreReplaced) {
     if (round % 2 == 0) pool.shutdown();
   }
   EXPECT_TRUE(live_workers().empty());
+}
+
+/// So many executors, each in a task of the one before.
+int nest(int levels) {
+  if (levels == 0) return 0;
+  ProcessExecutor pool({.workers = 1});
+  return 1 + pool.submit(nest, levels - 1).get();
+}
+
+TEST(NestingTest, FourLevelsWorkAndTheFifthSaysThatItIsTooDeep) {
+  EXPECT_EQ(nest(4), 4);
+  try {
+    nest(5);
+    FAIL();
+  } catch (const WorkerInitFailed& error) {
+    EXPECT_STREQ(error.what(), "cannot start a worker: executors are nested too deeply");
+  }
 }
 
 TEST(LibrariesTest, AFunctionOfALibraryThatWasLoadedLaterIsFound) {
