@@ -72,6 +72,8 @@ std::string_view name_of(Backend backend) noexcept {
       return "shm";
     case Backend::kMpi:
       return "mpi";
+    case Backend::kTcp:
+      return "tcp";
     case Backend::kNccl:
       return "nccl";
   }

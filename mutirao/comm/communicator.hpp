@@ -46,8 +46,10 @@ class Group;
 
 enum class Backend {
   kAutomatic,  ///< nccl when a device is given; shm when all ranks are on one box; otherwise mpi
+               ///< under mpirun and srun, else tcp
   kShm,        ///< memory that the ranks of one box share
   kMpi,        ///< Open MPI between boxes, shared memory inside each
+  kTcp,        ///< TCP between boxes, shared memory inside each
   kNccl        ///< NVIDIA GPUs, one per rank
 };
 
@@ -56,7 +58,7 @@ std::string_view name_of(Backend backend) noexcept;  ///< "shm"
 struct CommunicatorOptions {
   /// Who this process is; find_world() unless given.
   std::optional<World> world;
-  /// MUTIRAO_COMM_BACKEND (shm, mpi, nccl) stands for kAutomatic.
+  /// MUTIRAO_COMM_BACKEND (shm, mpi, tcp, nccl) stands for kAutomatic.
   Backend backend = Backend::kAutomatic;
   /// The number of this rank's GPU: buffers are on it, and NCCL reduces them.
   std::optional<int> device;

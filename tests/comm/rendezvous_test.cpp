@@ -185,12 +185,12 @@ TEST(Backends, AutomaticSaysWhatItChoseAndWhy) {
 
 TEST(Backends, TheVariableChoosesAndIsChecked) {
   Ranks ranks(1, [](int) -> std::string {
-    ::setenv("MUTIRAO_COMM_BACKEND", "tcp", 1);
+    ::setenv("MUTIRAO_COMM_BACKEND", "udp", 1);
     Communicator communicator;
     return "opened";
   });
   EXPECT_THAT(ranks.join(20s)[0].said,
-              HasSubstr("MUTIRAO_COMM_BACKEND is 'tcp'\nhint: set shm, mpi or nccl"));
+              HasSubstr("MUTIRAO_COMM_BACKEND is 'udp'\nhint: set shm, mpi, tcp or nccl"));
 }
 
 TEST(Backends, AWorldOfOneNeedsNoLauncher) {

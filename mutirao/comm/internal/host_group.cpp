@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 
 #include "mutirao/comm/internal/host_wait.hpp"
-#include "mutirao/comm/internal/mpi_link.hpp"
 #include "mutirao/core/error.hpp"
 
 namespace mutirao::comm::internal {
@@ -121,7 +120,7 @@ HostGroup::HostGroup(Box box, Options options, std::unique_ptr<Link> link)
         std::make_unique<Letters>(*link_, memory_, exchange_place().box, options_.silence_timeout);
   }
   monitor_ = std::make_unique<Monitor>(memory_, box_.index, options_.silence_timeout, [this] {
-    if (letters_) letters_->tick();
+    look_at_link();
     if (board_.failed()) act_on_failure();
   });
 }
@@ -149,7 +148,7 @@ HostGroup::~HostGroup() {
   } catch (const core::Error&) {
     // The link is gone, and with it those who might have read it.
   }
-  if (several_boxes() && board_.failed()) abandon_mpi();
+  if (several_boxes() && board_.failed()) link_->abandon();
 }
 
 std::string HostGroup::description() const {

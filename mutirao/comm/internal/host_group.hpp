@@ -81,6 +81,7 @@ class HostGroup : public Group, public std::enable_shared_from_this<HostGroup> {
   void advance_exchanges();
   void check_boxes(const Collective& collective, Clock::duration waited);
   void finish_exchanges() noexcept;
+  void look_at_link();
   void act_on_failure();
   void post(Collective& collective);
   void help_others();
@@ -121,7 +122,8 @@ class HostGroup : public Group, public std::enable_shared_from_this<HostGroup> {
   std::uint64_t exchange_steps_ = 0;
   std::deque<std::unique_ptr<Exchange>> exchanges_;  // of the first rank of a box
   std::unique_ptr<LinkMessages> link_messages_;
-  std::atomic<bool> polls_{false};  // nobody wakes us for what comes over the link
+  std::atomic<bool> polls_{false};        // nobody wakes us for what comes over the link
+  std::atomic<bool> awaits_link_{false};  // and nothing else is awaited first
 
   std::mutex failure_mutex_;  // guards failure_action_
   std::function<void()> failure_action_;

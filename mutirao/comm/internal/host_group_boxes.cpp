@@ -43,7 +43,19 @@ class LinkMessageWork : public Pending {
   }
   void check(HostGroup::Clock::time_point since) {
     group_->board_.throw_if_failed();
-    if (HostGroup::Clock::now() - since < group_->options_.collective_timeout) return;
+    const auto now = HostGroup::Clock::now();
+    // The box of that rank knows more, and is heard soon.
+    constexpr std::chrono::seconds kForItsBox{1};
+    if (!lost_since_ && group_->link_->is_lost(message_->peer)) lost_since_ = now;
+    if (lost_since_ && now - *lost_since_ > kForItsBox) {
+      group_->board_.fail(
+          {core::ErrorCode::kRankFailed, message_->peer,
+           fmt::format("rank {}, of another box, is gone, and a message of {} with it",
+                       message_->peer, comm::name_of(message_->type)),
+           "look at what that rank wrote last"});
+      group_->board_.throw_if_failed();
+    }
+    if (now - since < group_->options_.collective_timeout) return;
     group_->board_.fail(
         {core::ErrorCode::kCollectiveTimeout, message_->peer,
          fmt::format("rank {}, of another box, has not taken or sent a message of {} within {}",
@@ -56,6 +68,7 @@ class LinkMessageWork : public Pending {
   const std::shared_ptr<HostGroup> group_;
   const std::shared_ptr<LinkMessage> message_;
   std::optional<HostGroup::Clock::time_point> since_;
+  std::optional<HostGroup::Clock::time_point> lost_since_;
 };
 
 std::shared_ptr<Pending> HostGroup::work_on(std::shared_ptr<LinkMessage> message) {
@@ -78,6 +91,8 @@ void HostGroup::advance_exchanges() {
   }
   std::erase_if(exchanges_, [this](const auto& each) { return ring_.is_done(each->collective()); });
   polls_ = !exchanges_.empty() || !link_messages_->idle();
+  awaits_link_ =
+      exchanges_.empty() ? polls_.load() : ring_.is_ready(exchanges_.front()->collective());
 }
 
 void HostGroup::check_boxes(const Collective& collective, Clock::duration waited) {
@@ -109,6 +124,17 @@ void HostGroup::check_boxes(const Collective& collective, Clock::duration waited
                  "look what that box does instead, or give collective_timeout more time"});
   }
   board_.throw_if_failed();
+}
+
+void HostGroup::look_at_link() {
+  try {
+    if (link_) link_->tick();
+    if (letters_) letters_->tick();
+  } catch (const core::IoError& error) {
+    board_.fail({core::ErrorCode::kRankFailed, -1,
+                 fmt::format("the connection to other boxes has failed: {}", error.what()),
+                 "look whether ranks of other boxes have ended, and whether the network is up"});
+  }
 }
 
 void HostGroup::finish_exchanges() noexcept {

@@ -25,6 +25,7 @@ void HostGroup::wait_until(Advance advance, Ready ready, Check check) {
   };
   constexpr std::chrono::milliseconds kLook{100};
   constexpr std::chrono::microseconds kPoll{200};
+  constexpr std::chrono::milliseconds kNextLook{1};
   RankEntry& me = memory_.rank(box_.index);
   const Clock::time_point since = Clock::now();
   Patience patience(crowded_);
@@ -38,7 +39,7 @@ void HostGroup::wait_until(Advance advance, Ready ready, Check check) {
       const Sleeper sleeper(me);
       const std::uint32_t bell = me.bell.load(std::memory_order_seq_cst);
       if (there()) return;
-      if (!board_.failed())
+      if (!board_.failed() && !(awaits_link_ && link_->sleep(kNextLook)))
         core::futex_wait(me.bell, bell, core::FutexScope::kShared,
                          Clock::now() + (polls_ ? Clock::duration(kPoll) : kLook));
     }

@@ -33,9 +33,20 @@ Letters::Letters(Link& link, const BoxMemory& memory, std::size_t box,
 void Letters::send(const Letter& letter) {
   Outgoing& out = outgoing_.emplace_back();
   out.letter = letter;
-  for (const Correspondent& other : others_)
-    out.sends.push_back(link_.send(reinterpret_cast<const std::byte*>(&out.letter), sizeof(Letter),
-                                   other.leader, kLetterTag));
+  for (const Correspondent& other : others_) {
+    if (other.left || link_.is_lost(other.leader)) continue;
+    out.sends.push_back({other.leader, link_.send(reinterpret_cast<const std::byte*>(&out.letter),
+                                                  sizeof(Letter), other.leader, kLetterTag)});
+  }
+}
+
+void Letters::forget_what_is_sent() {
+  for (Outgoing& out : outgoing_) {
+    std::erase_if(out.sends, [this](const Send& each) {
+      return each.transfer->done() || link_.is_lost(each.leader);
+    });
+  }
+  std::erase_if(outgoing_, [](const Outgoing& out) { return out.sends.empty(); });
 }
 
 void Letters::read(Correspondent& other, Clock::time_point now) {
@@ -62,12 +73,18 @@ void Letters::tick() {
   const Clock::time_point now = Clock::now();
   const bool was_away = now - last_tick_ > kAway;
   last_tick_ = now;
-  for (Outgoing& out : outgoing_)
-    std::erase_if(out.sends, [](const auto& each) { return each->done(); });
-  std::erase_if(outgoing_, [](const Outgoing& out) { return out.sends.empty(); });
+  forget_what_is_sent();
   for (Correspondent& other : others_) {
     if (was_away) other.heard = now;
+    const bool lost = link_.is_lost(other.leader);  // after its last letter
     read(other, now);
+    if (lost && !other.left) {
+      board_.fail({core::ErrorCode::kRankFailed, other.leader,
+                   fmt::format("rank {}, the first of another box, is gone: its connection has "
+                               "ended",
+                               other.leader),
+                   "look at what that rank wrote last, and how its launcher says it ended"});
+    }
     if (other.left || board_.failed() || now - other.heard <= silence_timeout_) continue;
     board_.fail(
         {core::ErrorCode::kRankFailed, other.leader,
@@ -99,11 +116,7 @@ void Letters::leave() {
     send(letter);
   }
   const auto patient = Clock::now() + std::chrono::milliseconds(500);
-  while (!outgoing_.empty() && Clock::now() < patient) {
-    for (Outgoing& out : outgoing_)
-      std::erase_if(out.sends, [](const auto& each) { return each->done(); });
-    std::erase_if(outgoing_, [](const Outgoing& out) { return out.sends.empty(); });
-  }
+  while (!outgoing_.empty() && Clock::now() < patient) forget_what_is_sent();
 }
 
 int Letters::left_among(const std::vector<int>& leaders) const {

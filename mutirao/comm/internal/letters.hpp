@@ -42,12 +42,17 @@ class Letters {
     Clock::time_point heard;
     std::atomic<bool> left{false};
   };
+  struct Send {
+    int leader = 0;
+    std::unique_ptr<Link::Transfer> transfer;
+  };
   struct Outgoing {
     Letter letter;
-    std::vector<std::unique_ptr<Link::Transfer>> sends;
+    std::vector<Send> sends;
   };
 
   void send(const Letter& letter);
+  void forget_what_is_sent();
   void read(Correspondent& other, Clock::time_point now);
 
   Link& link_;

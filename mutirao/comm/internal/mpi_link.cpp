@@ -2,12 +2,11 @@
 
 #ifdef MUTIRAO_HAVE_MPI
 
-#include <algorithm>
+#include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
-#include <cstring>
 #include <mutex>
-#include <optional>
 #include <utility>
 
 #include <mpi.h>
@@ -16,9 +15,7 @@
 #include <fmt/format.h>
 
 #include "mutirao/comm/error.hpp"
-#include "mutirao/comm/internal/rendezvous.hpp"
-#include "mutirao/core/local_socket.hpp"
-#include "mutirao/core/process.hpp"
+#include "mutirao/comm/internal/boxes.hpp"
 
 namespace mutirao::comm::internal {
 namespace {
@@ -112,6 +109,8 @@ class MpiLink : public Link {
     return transfer;
   }
   const std::vector<std::vector<int>>& boxes() const override { return boxes_; }
+  /// At the end of the program MPI is not shut down properly: ranks that are dead would hang it.
+  void abandon() noexcept override { abandoned = true; }
 
   std::string agree_on_token() {
     char token[64] = {};
@@ -122,50 +121,18 @@ class MpiLink : public Link {
     return token;
   }
 
-  /// Rounds: in each, the lowest rank without a box opens one, and those that reach its socket
-  /// join. Ranks of one key (same machine start, same word) try each other.
   void find_boxes(int rank, int size, const std::string& box, const std::string& token) {
-    char key[160] = {};
-    (core::boot_id() + ' ' + box).copy(key, sizeof key - 1);
-    std::vector<char> keys(sizeof key * static_cast<std::size_t>(size));
-    check(
-        MPI_Allgather(key, sizeof key, MPI_CHAR, keys.data(), sizeof key, MPI_CHAR, communicator_),
-        "gather");
-    const auto key_of = [&](int of) {
-      return std::string(keys.data() + sizeof key * static_cast<std::size_t>(of));
-    };
-    std::vector<int> box_of(static_cast<std::size_t>(size), -1);  // its first rank
-    const auto host_for = [&](int of) {
-      for (int each = 0; each < of; ++each) {
-        if (box_of[static_cast<std::size_t>(each)] < 0 && key_of(each) == key_of(of)) return each;
-      }
-      return of;
-    };
-    while (std::count(box_of.begin(), box_of.end(), -1) > 0) {
-      const bool waits = box_of[static_cast<std::size_t>(rank)] < 0;
-      const int host = waits ? host_for(rank) : -1;
-      const auto name_of = [&](int of) { return socket_name(fmt::format("{} box {}", token, of)); };
-      std::optional<core::LocalListener> listener;
-      if (host == rank) listener = core::LocalListener::listen(name_of(rank));
-      check(MPI_Barrier(communicator_), "meet");
-      int found = waits && host == rank ? rank : -1;
-      if (waits && host != rank) {
-        const auto socket = core::LocalSocket::connect(name_of(host));
-        if (socket && socket->peer().user == ::geteuid()) found = host;
-      }
-      std::vector<int> all(static_cast<std::size_t>(size));
-      check(MPI_Allgather(&found, 1, MPI_INT, all.data(), 1, MPI_INT, communicator_), "gather");
-      for (std::size_t i = 0; i < all.size(); ++i) {
-        if (all[i] >= 0) box_of[i] = all[i];
-      }
-    }
-    for (int first = 0; first < size; ++first) {
-      std::vector<int> members;
-      for (int each = 0; each < size; ++each) {
-        if (box_of[static_cast<std::size_t>(each)] == first) members.push_back(each);
-      }
-      if (!members.empty()) boxes_.push_back(std::move(members));
-    }
+    boxes_ = internal::find_boxes(rank, size, box, token, [&](const std::string& word) {
+      std::array<char, kBoxWord> mine{};
+      word.copy(mine.data(), mine.size() - 1);
+      std::vector<std::array<char, kBoxWord>> all(static_cast<std::size_t>(size));
+      check(MPI_Allgather(mine.data(), kBoxWord, MPI_CHAR, all.data(), kBoxWord, MPI_CHAR,
+                          communicator_),
+            "gather");
+      std::vector<std::string> words;
+      for (const auto& each : all) words.emplace_back(each.data());
+      return words;
+    });
   }
 
  private:
@@ -175,7 +142,7 @@ class MpiLink : public Link {
 
 }  // namespace
 
-MpiWorld connect_mpi(const World& world, const std::string& box) {
+LinkedWorld connect_mpi(const World& world, const std::string& box) {
   const std::lock_guard lock(mpi_mutex());
   start_mpi();
   int rank = 0;
@@ -187,14 +154,14 @@ MpiWorld connect_mpi(const World& world, const std::string& box) {
                                        rank, size, world.source, world.rank, world.size),
                            "start the program with mpirun or srun");
   auto link = std::make_unique<MpiLink>();
-  MpiWorld found;
+  LinkedWorld found;
   found.token = link->agree_on_token();
   link->find_boxes(rank, size, box, found.token);
   found.link = std::move(link);
   return found;
 }
 
-void abandon_mpi() noexcept { abandoned = true; }
+bool has_mpi() noexcept { return true; }
 
 }  // namespace mutirao::comm::internal
 
@@ -204,12 +171,12 @@ void abandon_mpi() noexcept { abandoned = true; }
 
 namespace mutirao::comm::internal {
 
-MpiWorld connect_mpi(const World&, const std::string&) {
+LinkedWorld connect_mpi(const World&, const std::string&) {
   throw core::Unsupported("this build has no MPI",
                           "install Open MPI (Debian: libopenmpi-dev) and configure again");
 }
 
-void abandon_mpi() noexcept {}
+bool has_mpi() noexcept { return false; }
 
 }  // namespace mutirao::comm::internal
 

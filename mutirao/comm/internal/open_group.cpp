@@ -1,6 +1,7 @@
 #include "mutirao/comm/internal/open_group.hpp"
 
 #include <algorithm>
+#include <array>
 #include <mutex>
 #include <numeric>
 #include <set>
@@ -13,6 +14,7 @@
 #include "mutirao/comm/internal/host_group.hpp"
 #include "mutirao/comm/internal/mpi_link.hpp"
 #include "mutirao/comm/internal/nccl_group.hpp"
+#include "mutirao/comm/internal/tcp_rendezvous.hpp"
 #include "mutirao/core/error.hpp"
 
 namespace mutirao::comm::internal {
@@ -24,11 +26,20 @@ struct Choice {
 };
 
 Backend backend_named(const std::string& name) {
-  for (const Backend backend : {Backend::kShm, Backend::kMpi, Backend::kNccl}) {
+  for (const Backend backend : {Backend::kShm, Backend::kMpi, Backend::kTcp, Backend::kNccl}) {
     if (name_of(backend) == name) return backend;
   }
   throw core::InvalidArgument(fmt::format("MUTIRAO_COMM_BACKEND is '{}'", name),
-                              "set shm, mpi or nccl, or unset it");
+                              "set shm, mpi, tcp or nccl, or unset it");
+}
+
+/// MPI connects what an MPI launcher has started, and nothing else.
+Backend link_between_boxes(const World& world) {
+  constexpr std::array kMpiLaunchers{"mpirun", "PMIx", "PMI", "srun"};
+  const bool by_mpi =
+      std::find(kMpiLaunchers.begin(), kMpiLaunchers.end(), world.source) != kMpiLaunchers.end();
+  const bool tcp_can = !world.master_address.empty() && meeting_port(world) != 0;
+  return by_mpi && (has_mpi() || !tcp_can) ? Backend::kMpi : Backend::kTcp;
 }
 
 Choice choose(const CommunicatorOptions& options, const World& world) {
@@ -41,8 +52,9 @@ Choice choose(const CommunicatorOptions& options, const World& world) {
     return {Backend::kShm, "chosen: the launcher started all ranks on this machine"};
   if (world.local_size == 0)
     return {Backend::kShm, "chosen: nothing says that ranks are on other machines"};
-  return {Backend::kMpi, fmt::format("chosen: the launcher started {} of {} ranks on this machine",
-                                     world.local_size, world.size)};
+  return {link_between_boxes(world),
+          fmt::format("chosen: the launcher started {} of {} ranks on this machine",
+                      world.local_size, world.size)};
 }
 
 bool all_on_this_box(const World& world) {
@@ -125,8 +137,11 @@ std::shared_ptr<Group> open_shm(const CommunicatorOptions& options, const World&
   return std::make_shared<HostGroup>(meet(plan), host_options(options, world));
 }
 
-std::shared_ptr<Group> open_mpi(const CommunicatorOptions& options, const World& world) {
-  MpiWorld found = connect_mpi(world, box_word(options));
+std::shared_ptr<Group> open_linked(const CommunicatorOptions& options, const World& world,
+                                   Backend backend) {
+  LinkedWorld found = backend == Backend::kMpi
+                          ? connect_mpi(world, box_word(options))
+                          : connect_tcp(world, box_word(options), options.rendezvous_timeout);
   MeetingPlan plan = plan_of(options, world);
   for (const auto& members : found.link->boxes()) {
     if (std::binary_search(members.begin(), members.end(), world.rank)) plan.members = members;
@@ -149,12 +164,14 @@ OpenedGroup open_group(const CommunicatorOptions& options, const World& world) {
       opened.group = open_shm(options, world);
       break;
     case Backend::kMpi:
-      opened.group = open_mpi(options, world);
+    case Backend::kTcp:
+      opened.group = open_linked(options, world, choice.backend);
       break;
     case Backend::kNccl:
       opened.group = open_nccl(
-          std::static_pointer_cast<HostGroup>(all_on_this_box(world) ? open_shm(options, world)
-                                                                     : open_mpi(options, world)),
+          std::static_pointer_cast<HostGroup>(
+              all_on_this_box(world) ? open_shm(options, world)
+                                     : open_linked(options, world, link_between_boxes(world))),
           {world.rank, world.size, options.device.value_or(world.local_rank),
            options.device_stream});
       break;

@@ -215,7 +215,7 @@ class Host {
                      plan_.members.size() - absent.size(), plan_.members.size(),
                      seconds_text(plan_.timeout), fmt::join(absent, ", ")),
          "look whether they were started, on this machine, with the same MASTER_ADDR, MASTER_PORT "
-         "and run id; ranks on several machines need mpirun");
+         "and run id; ranks on several machines need LOCAL_WORLD_SIZE");
   }
 
   void expect_mapped(std::size_t i) {
@@ -288,7 +288,7 @@ core::LocalSocket connect(const MeetingPlan& plan, Clock::time_point deadline) {
           fmt::format("rank {} waited {} for rank {}, which has not come", plan.rank,
                       seconds_text(plan.timeout), plan.members[0]),
           "look whether it was started, on this machine, with the same MASTER_ADDR, MASTER_PORT "
-          "and run id; ranks on several machines need mpirun");
+          "and run id; ranks on several machines need LOCAL_WORLD_SIZE");
     // Nobody tells when a name appears.
     std::this_thread::sleep_for(milliseconds(2));
   }
