@@ -1,13 +1,31 @@
 #!/usr/bin/env bash
 # Runs an example that several processes run together, on two ranks, and looks at what it prints.
-# usage: check_distributed.sh training|digits PROGRAM MUTIRAO
+# usage: check_distributed.sh training|starters|digits PROGRAM MUTIRAO [MPIRUN]
 set -euo pipefail
-program=$2 mutirao=$3
+program=$2 mutirao=$3 mpirun=${4:-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 fail() { echo "failed: $*" >&2; tail -n 30 "$work"/*.log >&2; exit 1; }
 # launch NAME OPTIONS...: what the ranks print goes to $work/NAME.log, what the launcher says to $work/NAME.said.log
 launch() { "$mutirao" launch --nproc 2 "${@:2}" >"$work/$1.log" 2>"$work/$1.said.log" || fail "$1 ended with $?"; }
+
+# by_hand NAME VARIABLES...: two processes with these variables, in which %r stands for the rank.
+by_hand() {
+  local name=$1 rank ranks=()
+  shift
+  for rank in 0 1; do
+    env "${@//%r/$rank}" "$program" >"$work/$name.$rank.log" 2>&1 & ranks+=($!)
+  done
+  for rank in 0 1; do wait "${ranks[rank]}" || fail "$name: rank $rank ended with $?"; done
+  [ ! -s "$work/$name.1.log" ] || fail "$name: rank 1 says something"
+  mv "$work/$name.0.log" "$work/$name.log"
+}
+# A port that nobody listens on.
+free_port() {
+  local port
+  until port=$((20000 + RANDOM % 12000)) && ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
+  echo "$port"
+}
 
 case $1 in
   training)
@@ -19,6 +37,40 @@ case $1 in
     awk '/ epoch / { if (seen++ && $5 >= last) exit 1; last = $5 }' "$log" || fail "the loss does not fall"
     [ "$(grep -c '^\[0\] rank [01]: parameters ' "$log")" = 2 ] || fail "not one checksum per rank"
     [ "$(sed -n 's/.*: parameters //p' "$log" | sort -u | wc -l)" = 1 ] || fail "ranks differ"
+    ;;
+  starters)
+    export OMP_NUM_THREADS=1  # sums of matrix products depend on it
+    # Two ranks give the same lines, whoever starts them and whatever is between them; the first says what that is.
+    launch launch "$program"
+    sed -i 's/^\[0\] //' "$work/launch.log"
+    agent=(RANK=%r LOCAL_RANK=%r WORLD_SIZE=2 LOCAL_WORLD_SIZE=2 GROUP_RANK=0 ROLE_RANK=%r ROLE_WORLD_SIZE=2
+           MASTER_ADDR=localhost MASTER_PORT="$(free_port)" TORCHELASTIC_RUN_ID="check $$" TORCHELASTIC_RESTART_COUNT=0
+           TORCHELASTIC_MAX_RESTARTS=0)
+    by_hand torchrun "${agent[@]}" TORCHELASTIC_USE_AGENT_STORE=True
+    by_hand slurm SLURM_JOB_ID=$$ SLURM_STEP_ID=0 SLURM_PROCID=%r SLURM_LOCALID=%r SLURM_NTASKS=2 SLURM_STEP_NUM_TASKS=2 \
+      SLURM_STEP_TASKS_PER_NODE=2
+    by_hand rank_and_size RANK=%r WORLD_SIZE=2 MASTER_ADDR=localhost MASTER_PORT="$(free_port)"
+    # Two machines: one launcher each, and words that forbid them to share memory.
+    master=127.0.0.1:$(free_port)
+    for node in 0 1; do
+      MUTIRAO_COMM_BOX=$node "$mutirao" launch --nproc 1 --nnodes 2 --node-rank $node --master "$master" "$program" \
+        >"$work/nodes.$node.log" 2>"$work/nodes.$node.said.log" & nodes[node]=$!
+    done
+    for node in 0 1; do wait "${nodes[node]}" || fail "the launcher of node $node ended with $?"; done
+    sed 's/^\[0\] //' "$work/nodes.0.log" >"$work/nodes.log"
+    if [ -n "$mpirun" ]; then
+      "$mpirun" --allow-run-as-root --oversubscribe -np 2 "$program" >"$work/mpirun.log" 2>"$work/mpirun.said.log" ||
+        fail "mpirun ended with $?"
+    fi
+    for name in launch torchrun slurm rank_and_size mpirun; do
+      [ ! -e "$work/$name.log" ] || head -n 1 "$work/$name.log" | grep -q '^shm, 2 ranks on 1 box' || fail "$name: not shm"
+    done
+    head -n 1 "$work/nodes.log" | grep -q '^tcp, 2 ranks on 2 boxes' || fail "two nodes: not tcp"
+    for log in "$work"/{torchrun,slurm,rank_and_size,nodes,mpirun}.log; do
+      [ ! -e "$log" ] || cmp <(tail -n +2 "$work/launch.log") <(tail -n +2 "$log") || fail "$log says something else"
+    done
+    [ "$(wc -l <"$work/launch.log")" = 14 ] || fail "not all lines are there"
+    echo "the same lines under launch, torchrun's, Slurm's and plain variables, two launchers${mpirun:+ and mpirun}"
     ;;
   digits)
     launch undisturbed "$program" "$work/undisturbed"
