@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs an example that several processes run together, on two ranks, and looks at what it prints.
-# usage: check_distributed.sh training|starters|digits PROGRAM MUTIRAO [MPIRUN]
+# usage: check_distributed.sh training|starters|machines|digits PROGRAM MUTIRAO [MPIRUN]
 set -euo pipefail
 program=$2 mutirao=$3 mpirun=${4:-}
 work=$(mktemp -d)
@@ -71,6 +71,45 @@ case $1 in
     done
     [ "$(wc -l <"$work/launch.log")" = 14 ] || fail "not all lines are there"
     echo "the same lines under launch, torchrun's, Slurm's and plain variables, two launchers${mpirun:+ and mpirun}"
+    ;;
+  machines)
+    # Two network namespaces with an address each: what is in one cannot reach the sockets of the other but over IP.
+    namespaces=("mutirao-$$-0" "mutirao-$$-1")
+    remove() { for each in "${namespaces[@]}"; do ip netns delete "$each" 2>/dev/null || true; done; rm -rf "$work"; }
+    trap remove EXIT
+    for each in "${namespaces[@]}"; do
+      ip netns add "$each" 2>/dev/null || { echo "skipped: network namespaces are not allowed here"; exit 77; }
+    done
+    ip link add mutirao0 netns "${namespaces[0]}" type veth peer name mutirao1 netns "${namespaces[1]}" ||
+      { echo "skipped: there are no virtual links here"; exit 77; }
+    for node in 0 1; do
+      ip -netns "${namespaces[node]}" address add 10.77.0.$((node + 1))/24 dev mutirao$node
+      ip -netns "${namespaces[node]}" link set mutirao$node up
+      ip -netns "${namespaces[node]}" link set lo up
+    done
+    export OMP_NUM_THREADS=1
+    for node in 0 1; do
+      ip netns exec "${namespaces[node]}" "$mutirao" launch --nproc 2 --nnodes 2 --node-rank $node --master 10.77.0.1:29500 \
+        "$program" >"$work/tcp.$node.log" 2>"$work/tcp.$node.said.log" & nodes[node]=$!
+    done
+    for node in 0 1; do wait "${nodes[node]}" || fail "the launcher of node $node ended with $?"; done
+    sed 's/^\[0\] //' "$work/tcp.0.log" >"$work/tcp.log"
+    if [ -n "$mpirun" ]; then
+      # mpirun reaches the other machine by this program instead of ssh; machines are told apart by their names.
+      printf '#!/bin/sh\nnode=$((${1##*.} - 1)); shift\nexec ip netns exec mutirao-%s-$node unshare --uts sh -c "hostname node$node; $*"\n' \
+        $$ >"$work/reach"
+      chmod +x "$work/reach"
+      printf '10.77.0.1 slots=2\n10.77.0.2 slots=2\n' >"$work/hosts"
+      "$work/reach" 10.77.0.1 "$mpirun" --allow-run-as-root --hostfile "$work/hosts" --mca plm_rsh_agent "$work/reach" --mca btl tcp,self \
+        --mca btl_tcp_if_include 10.77.0.0/24 --mca oob_tcp_if_include 10.77.0.0/24 --map-by node -np 4 -x OMP_NUM_THREADS \
+        "$program" >"$work/mpi.log" 2>"$work/mpi.said.log" || fail "mpirun ended with $?"
+    fi
+    for name in tcp mpi; do
+      [ -e "$work/$name.log" ] || continue
+      head -n 1 "$work/$name.log" | grep -q "^$name, 4 ranks on 2 boxes" || fail "not $name"
+      [ "$(sed -n 's/.*: parameters //p' "$work/$name.log" | sort | uniq -c | awk '{ print $1 }')" = 4 ] || fail "$name: ranks differ"
+    done
+    echo "four ranks on two machines have the same parameters over tcp${mpirun:+ and over mpi}"
     ;;
   digits)
     launch undisturbed "$program" "$work/undisturbed"
