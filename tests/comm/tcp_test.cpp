@@ -133,6 +133,8 @@ TEST(Tcp, IsChosenWhereALauncherStartedSomeRanksElsewhere) {
 // ---- Ranks that fail.
 
 constexpr int kVictim = 2;
+/// Instead of a signal: it waits until the others have spoken.
+constexpr int kReleaseAtTheEnd = -1;
 
 /// The last rank of three does `misdeed`; what the others say of it.
 std::vector<std::string> said_of_victim(const Boxes& boxes,
@@ -152,14 +154,18 @@ std::vector<std::string> said_of_victim(const Boxes& boxes,
           ranks.all_reduce(std::span(values)).wait();
           return "nothing failed";
         } catch (const GroupFailed& error) {
+          tell();
           return error.rank() == kVictim ? core::describe(error)
                                          : "not the victim's fault: " + core::describe(error);
         }
       },
       collective_timeout);
-  if (signal != 0) {
+  if (signal > 0) {
     EXPECT_TRUE(ranks.wait_for_word(kVictim));
     ::kill(ranks.process(kVictim), signal);
+  } else if (signal == kReleaseAtTheEnd) {
+    for (const int other : {0, 1}) EXPECT_TRUE(ranks.wait_for_word(other));
+    ranks.release(kVictim);
   }
   std::vector<std::string> said = said_by(std::move(ranks), kBound);
   said.pop_back();
@@ -194,11 +200,7 @@ TEST_P(TcpFaultTest, ARankThatLeavesTooEarlyIsNamed) {
 }
 TEST_P(TcpFaultTest, ARankThatLivesButDoesNotComeIsNamed) {
   EXPECT_THAT(said_of_victim(
-                  GetParam(),
-                  [](Communicator&) {
-                    for (;;) ::pause();
-                  },
-                  0, 300ms),
+                  GetParam(), [](Communicator&) { wait_for_release(); }, kReleaseAtTheEnd, 300ms),
               Each(AllOf(HasSubstr("rank 2"), HasSubstr("within 0.3 s"))));
 }
 INSTANTIATE_TEST_SUITE_P(Boxes, TcpFaultTest, testing::Values("aab", "abb"),
