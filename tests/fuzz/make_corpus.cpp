@@ -1,54 +1,80 @@
-// Writes what the fuzzer begins with: a small model of every estimator.
+// Writes what the fuzzer begins with: a small model of every estimator, on columns of every kind.
 //
 //   make_corpus FOLDER
 
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <numeric>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "mutirao/models/model.hpp"
 #include "mutirao/models/registry.hpp"
 
-int main(int argc, char** argv) {
-  using namespace mutirao;
-  if (argc != 2) return 2;
-  constexpr std::size_t kRows = 24;
+namespace {
+
+using namespace mutirao;
+
+constexpr std::size_t kRows = 24;
+
+data::Table some_table() {
   std::vector<double> number(kRows);
-  std::vector<double> target(kRows);
+  std::vector<double> date(kRows);
   std::vector<std::optional<std::string>> text(kRows);
   for (std::size_t i = 0; i < kRows; ++i) {
     number[i] = static_cast<double>(i * 7 % 11);
-    target[i] = static_cast<double>(i * 5 % 3);
+    date[i] = static_cast<double>(i * 5 % 13) * 1e6;
     text[i] = i % 3 == 0 ? "Ideal" : "Good";
   }
+  number[4] = date[9] = std::numeric_limits<double>::quiet_NaN();
+  text[11] = std::nullopt;
   data::Table table;
   table.add(data::number_column("x", number));
   table.add(data::text_column("cut", text));
-  table.add(data::number_column("y", target));
+  data::Column sold = data::number_column("sold", date);
+  sold.type = data::ColumnType::kTimestamp;
+  table.add(std::move(sold));
+  return table;
+}
+
+/// Few trees.
+models::ParameterMap parameters_of(const models::EstimatorInfo& info) {
+  models::ParameterMap parameters;
+  for (const models::ParameterInfo& parameter : info.parameters) {
+    if (parameter.name == "n_estimators") parameters["n_estimators"] = "3";
+    // Leaves of several classes.
+    if (parameter.name == "max_leaf_nodes") parameters["max_leaf_nodes"] = "5";
+  }
+  return parameters;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) return 2;
+  const data::Table table = some_table();
   std::vector<std::uint32_t> rows(kRows);
   std::iota(rows.begin(), rows.end(), 0U);
   for (const models::EstimatorInfo& info : models::estimators()) {
-    for (const data::Task task : {data::Task::kRegression, data::Task::kClassification}) {
-      std::shared_ptr<models::Estimator> estimator;
-      const bool forest = info.name.find("forest") != std::string::npos;
-      try {
-        estimator = models::make_estimator(
-            info.name,
-            forest ? models::ParameterMap{{"n_estimators", "3"}} : models::ParameterMap{}, task);
-      } catch (const core::Error&) {
-        continue;  // not for this task
-      }
-      data::FeatureEncoder encoder = data::FeatureEncoder::fit(
-          table, data::select_features(table, {.target = "y"}), rows, info.encoding);
+    const bool regression = info.task == data::Task::kRegression;
+    for (const std::size_t classes :
+         regression ? std::vector<std::size_t>{0} : std::vector<std::size_t>{2, 3}) {
+      std::vector<double> y(kRows);
+      for (std::size_t i = 0; i < kRows; ++i)
+        y[i] = static_cast<double>(i * 5 % (regression ? 7 : classes));
+      const data::FeatureEncoder encoder =
+          data::FeatureEncoder::fit(table, {.features = table.names()}, rows, info.encoding);
       const data::Matrix x = encoder.transform(table);
-      estimator->fit({.x = x, .y = target, .one_hot_blocks = encoder.one_hot_blocks()}, {});
-      models::Model(encoder, estimator, {.target = "y", .task = task, .training_rows = kRows})
-          .save(std::filesystem::path(argv[1]) /
-                (std::string(info.name) + "_" + std::string(data::name_of(task)) + ".mutirao"));
+      std::shared_ptr<models::Estimator> estimator = info.make(parameters_of(info));
+      estimator->fit({.x = x, .y = y, .one_hot_blocks = encoder.one_hot_blocks()}, {});
+      const std::string name =
+          info.name + (regression ? "" : fmt::format("_{}_classes", classes)) + ".mutirao";
+      models::Model(encoder, estimator, {.target = "y", .task = info.task, .training_rows = kRows})
+          .save(std::filesystem::path(argv[1]) / name);
     }
   }
 }

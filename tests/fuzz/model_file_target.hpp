@@ -1,14 +1,14 @@
 #pragma once
 
 // What the fuzzer and the ordinary tests do with the bytes of a model file: read them and, if they
-// make a model, predict with it.
+// make a model, predict with it and export it.
 
-#include <algorithm>
 #include <cstddef>
 #include <limits>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <sys/mman.h>
@@ -17,11 +17,12 @@
 #include "mutirao/core/error.hpp"
 #include "mutirao/core/unique_fd.hpp"
 #include "mutirao/models/model.hpp"
+#include "mutirao/models/onnx.hpp"
 
 namespace mutirao::models::test {
 
 /// Whether the bytes make a model. Whatever they are, no other exception than core::CorruptFile
-/// leaves Model::load(), and a model that was made predicts.
+/// leaves Model::load(), and a model that was made predicts and is exported.
 inline bool read_and_predict(std::span<const std::byte> bytes) {
   const core::UniqueFd fd(::memfd_create("model", MFD_CLOEXEC));
   if (::write(fd.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
@@ -35,7 +36,6 @@ inline bool read_and_predict(std::span<const std::byte> bytes) {
   constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
   // Few rows go through all trees at once, many through one tree after the other.
   for (const std::size_t rows : {2, 40}) {
-    const std::vector<std::string> text = model->encoder().text_columns();
     data::Table table;
     std::vector<double> numbers(rows);
     for (std::size_t i = 0; i < rows; ++i)
@@ -43,20 +43,30 @@ inline bool read_and_predict(std::span<const std::byte> bytes) {
     std::vector<std::optional<std::string>> words(rows, "Ideal");
     words[0] = std::nullopt;
     try {
-      for (const std::string& name : model->input_columns()) {
-        const bool is_text = std::find(text.begin(), text.end(), name) != text.end();
-        table.add(is_text ? data::text_column(name, words) : data::number_column(name, numbers));
+      for (const data::FeatureEncoder::Feature& feature : model->encoder().features()) {
+        const bool is_text = feature.type == data::ColumnType::kText;
+        data::Column column = is_text ? data::text_column(feature.column, words)
+                                      : data::number_column(feature.column, numbers);
+        if (!is_text) column.type = feature.type;
+        table.add(std::move(column));
       }
       model->predict(table);
-    } catch (const core::Error&) {  // two columns of one name, numbers where dates are expected
+    } catch (const core::Error&) {  // two columns of one name, values that are too large
     }
     const std::size_t width = model->estimator().n_features();
     std::vector<double> x(rows * width);
     for (std::size_t i = 0; i < x.size(); ++i) x[i] = numbers[i % rows];
     const data::MatrixView view{
         .data = x.data(), .rows = rows, .cols = width, .column_stride = rows};
-    model->estimator().predict(view);
-    if (model->estimator().n_classes() != 0) model->estimator().predict_proba(view);
+    try {
+      model->estimator().predict(view);
+      if (model->estimator().n_classes() != 0) model->estimator().predict_proba(view);
+    } catch (const core::InvalidInput&) {  // a missing value where there may be none
+    }
+  }
+  try {
+    to_onnx(*model);
+  } catch (const core::InvalidInput&) {  // no operator for it, names that are taken
   }
   return true;
 }
