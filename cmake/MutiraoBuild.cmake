@@ -72,3 +72,11 @@ function(mutirao_tidy target)
     set_target_properties(${target} PROPERTIES CXX_CLANG_TIDY "${MUTIRAO_CLANG_TIDY_PROGRAM};--quiet")
   endif()
 endfunction()
+
+# mutirao_precompile_torch(<target>): reads LibTorch's headers once for the whole target; they are most of what its files take to compile.
+# Each file still includes what it uses: clang-tidy reads it as it stands.
+function(mutirao_precompile_torch target)
+  if(NOT MUTIRAO_CLANG_TIDY)
+    target_precompile_headers(${target} PRIVATE <torch/torch.h>)
+  endif()
+endfunction()
