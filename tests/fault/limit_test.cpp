@@ -406,7 +406,9 @@ TEST(BacktraceTest, EveryWayToEndInMidTaskIsACrash) {
       FAIL() << "signal " << way.signal;
     } catch (const TaskCrashed& crash) {
       // A sanitizer turns some of them into an exit.
-      if (!kSanitized) EXPECT_EQ(crash.signal(), way.signal);
+      if (!kSanitized) {
+        EXPECT_EQ(crash.signal(), way.signal);
+      }
       EXPECT_EQ(crash.phase(), TaskPhase::kRunning);
     }
     EXPECT_EQ(pool.submit(square, 2).get(), 4);
