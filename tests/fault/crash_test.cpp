@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -421,20 +422,38 @@ TEST(CrashRaceTest, ATaskThatWritesToASharedArgumentKillsOnlyItsWorker) {
   EXPECT_EQ(array[0], 1);
 }
 
+/// Kills one worker after another, a task apart at least: three that die in a row before they could
+/// do anything are taken for workers that cannot.
+class Killer {
+ public:
+  explicit Killer(const Executor& pool) {
+    thread_ = std::jthread([this, &pool](const std::stop_token& over) {
+      std::uint64_t done = 0;
+      while (!over.stop_requested()) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        const std::vector<pid_t> workers = serving_workers();
+        if (workers.empty() || pool.stats().done == done) continue;
+        done = pool.stats().done;
+        ::kill(workers[kills_++ % workers.size()], SIGKILL);
+      }
+    });
+  }
+  /// Returns how many it has killed.
+  unsigned stop() {
+    thread_.request_stop();
+    thread_.join();
+    return kills_;
+  }
+
+ private:
+  unsigned kills_ = 0;
+  std::jthread thread_;
+};
+
 /// 10,000 tasks while somebody kills a worker every 5 ms: no result is lost, doubled or wrong.
 TEST(ChaosTest, TheSumIsExactThoughWorkersAreKilledAllTheTime) {
   ProcessExecutor pool({.workers = 2});
-  int kills = 0;
-  std::jthread killer([&](const std::stop_token& over) {
-    unsigned next = 0;
-    while (!over.stop_requested()) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      const std::vector<pid_t> workers = serving_workers();
-      if (workers.empty()) continue;
-      ::kill(workers[next++ % workers.size()], SIGKILL);
-      ++kills;
-    }
-  });
+  Killer killer(pool);
   const auto work = [](long x) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(x % 100);
     while (std::chrono::steady_clock::now() < end) {
@@ -446,22 +465,14 @@ TEST(ChaosTest, TheSumIsExactThoughWorkersAreKilledAllTheTime) {
     futures.push_back(pool.submit({.retry = {.attempts = 1000}}, work, i));
   long sum = 0;
   for (auto& future : futures) sum += future.get();
-  killer.request_stop();
-  killer.join();
+  EXPECT_GT(killer.stop(), 0u);
   EXPECT_EQ(sum, 10'000L * 9'999 / 2);
-  EXPECT_GT(kills, 0);
 }
 
 /// The same with large arguments and results, whose memory travels beside the ring.
 TEST(ChaosTest, SharedArraysSurviveTheDeathOfWorkersThatHoldThem) {
   ProcessExecutor pool({.workers = 2});
-  const std::jthread killer([](const std::stop_token& over) {
-    while (!over.stop_requested()) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      const std::vector<pid_t> workers = serving_workers();
-      if (!workers.empty()) ::kill(workers.front(), SIGKILL);
-    }
-  });
+  Killer killer(pool);
   const auto input = core::SharedArray<int>::copy_of(std::vector<int>(50'000, 3));
   const auto scale = [](const core::SharedArray<int>& a, int factor) {
     core::SharedArray<int> result(a.size());
@@ -477,6 +488,7 @@ TEST(ChaosTest, SharedArraysSurviveTheDeathOfWorkersThatHoldThem) {
     ASSERT_EQ(result[0], 3 * i);
     ASSERT_EQ(result[49'999], 3 * i);
   }
+  killer.stop();
 }
 
 TEST(GrandchildTest, WhatATaskLeftRunningEndsWithItsWorker) {
