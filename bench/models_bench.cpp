@@ -2,7 +2,9 @@
 // rows that no fit has seen.
 //
 //   models_bench --benchmark_filter=fit/random_forest
-//   models_bench --write_tables=DIR    writes the tables for a peer, and ends
+//   models_bench --write_tables=DIR              writes the tables for a peer, and ends
+//   models_bench --peak=random_forest/100000x20  fits once; prints the seconds and the bytes of
+//                                                memory that the fit took beyond its table
 
 #include <chrono>
 #include <cstring>
@@ -28,7 +30,10 @@ namespace {
 
 using namespace mutirao;
 
-constexpr std::pair<std::size_t, std::size_t> kSizes[] = {{20'640, 8}, {100'000, 20}};
+using Size = std::pair<std::size_t, std::size_t>;
+constexpr Size kSizes[] = {{20'640, 8}, {100'000, 20}};
+/// Each twice the one before, for a forest of few trees: how its cost grows.
+constexpr Size kLongSizes[] = {{125'000, 10}, {250'000, 10}, {500'000, 10}, {1'000'000, 10}};
 
 bool is_digits(std::size_t rows) { return rows == bench::kDigitsRows; }
 
@@ -53,6 +58,11 @@ struct Subject {
     return model + suffix + (task == data::Task::kRegression ? "" : "_classes");
   }
 };
+
+/// A forest of few trees, for large tables.
+Subject small_forest() {
+  return {.model = "random_forest", .parameters = {{"n_estimators", "10"}}, .suffix = "_10"};
+}
 
 /// The target, or for classifiers three classes of it. The digits have their own.
 std::vector<double> target_of(const bench::Table& table, data::Task task) {
@@ -151,7 +161,32 @@ void add_fit_and_predict(const Subject& subject, std::size_t rows, std::size_t c
   }
 }
 
+/// A number of kB from /proc/self/status, in bytes.
+double memory(const std::string& field) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(field + ":")) return 1024.0 * std::stod(line.substr(field.size() + 1));
+  }
+  return 0.0;
+}
+
+void print_peak(const std::string& what) {
+  const std::string model = what.substr(0, what.find('/'));
+  const std::string size = what.substr(what.find('/') + 1);
+  const Subject subject = model == small_forest().name() ? small_forest() : Subject{.model = model};
+  const bench::Table table =
+      bench::friedman(std::stoul(size), std::stoul(size.substr(size.find('x') + 1)), 1);
+  const auto estimator = models::make_estimator(subject.model, subject.parameters);
+  std::ofstream("/proc/self/clear_refs") << 5;  // the peak is now
+  const double before = memory("VmRSS");
+  const auto start = std::chrono::steady_clock::now();
+  estimator->fit(table.x, table.y);
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+  fmt::print("{{\"seconds\": {}, \"bytes\": {}}}\n", taken.count(), memory("VmHWM") - before);
+}
+
 void add_benchmarks() {
+  for (const auto& [rows, cols] : kLongSizes) add_fit_and_predict(small_forest(), rows, cols);
   for (const auto& [rows, cols] : kSizes) {
     benchmark::RegisterBenchmark(fmt::format("load/random_forest/{}x{}", rows, cols).c_str(), load,
                                  "random_forest", rows, cols)
@@ -182,6 +217,13 @@ int main(int argc, char** argv) {
     for (const auto& [rows, cols] : kSizes)
       bench::write(bench::tables(rows, cols), argv[1] + sizeof kWrite - 1);
     bench::write(bench::digits(), argv[1] + sizeof kWrite - 1);
+    for (const auto& [rows, cols] : kLongSizes)
+      bench::write(bench::tables(rows, cols), argv[1] + sizeof kWrite - 1);
+    return 0;
+  }
+  constexpr char kPeak[] = "--peak=";
+  if (argc == 2 && std::strncmp(argv[1], kPeak, sizeof kPeak - 1) == 0) {
+    print_peak(argv[1] + sizeof kPeak - 1);
     return 0;
   }
   add_benchmarks();

@@ -2,6 +2,8 @@
 """scikit-learn's side of bench/run: fits and predicts what it is told to on stdin.
 
     models.py TABLES CORES
+    models.py TABLES CORES random_forest/100000x20     fits once; prints the seconds and the bytes of
+                                                       memory that the fit took beyond its table
 
 A line in: `fit/random_forest/20640x8 0.3`: what, and for how many seconds at least to repeat it.
 `predict_row` predicts one row a call; `load` reads a pickle, written before, and predicts one row.
@@ -46,6 +48,7 @@ MODELS = {
     "random_forest_classes": lambda: RandomForestClassifier(n_jobs=CORES, random_state=0),
     "extra_trees": lambda: ExtraTreesRegressor(n_jobs=CORES, random_state=0),
     "extra_trees_classes": lambda: ExtraTreesClassifier(n_jobs=CORES, random_state=0),
+    "random_forest_10": lambda: RandomForestRegressor(10, n_jobs=CORES, random_state=0),
     "hist_gradient_boosting": lambda: HistGradientBoostingRegressor(random_state=0),
 }
 
@@ -66,6 +69,23 @@ def repeat(seconds, run):
         if taken >= seconds:
             return taken / runs, result
 
+
+def memory(field):
+    """A number of kB from /proc/self/status, in bytes."""
+    return next(1024 * int(line.split()[1]) for line in open("/proc/self/status")
+                if line.startswith(field + ":"))
+
+
+if len(sys.argv) > 3:
+    model, size = sys.argv[3].split("/")
+    x, y = load(size, "train")
+    MODELS[model]().fit(x[:1000], y[:1000])  # loads what a fit needs
+    with open("/proc/self/clear_refs", "w") as peak:
+        peak.write("5")  # it is now
+    before, start = memory("VmRSS"), time.perf_counter()
+    MODELS[model]().fit(x, y)
+    print(json.dumps({"seconds": time.perf_counter() - start, "bytes": memory("VmHWM") - before}))
+    sys.exit()
 
 tables, fitted = {}, {}
 blas = [lib for lib in threadpoolctl.threadpool_info() if lib["user_api"] == "blas"]
