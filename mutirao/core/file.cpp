@@ -5,6 +5,8 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -69,7 +71,37 @@ AppendFile::AppendFile(std::string path)
 void AppendFile::append_line(std::string_view line) {
   std::string text(line);
   text += '\n';
-  write_all(fd_.get(), text.data(), text.size(), path_);
+  const off_t before = ::lseek(fd_.get(), 0, SEEK_END);
+  try {
+    write_all(fd_.get(), text.data(), text.size(), path_);
+  } catch (...) {
+    const bool restored = before >= 0 && ::ftruncate(fd_.get(), before) == 0;
+    static_cast<void>(restored);  // a half line is passed over by whoever reads lines
+    throw;
+  }
+}
+
+void AppendFile::sync() {
+  if (::fdatasync(fd_.get()) != 0 && errno != EINVAL) fail_writing(path_, errno);
+}
+
+void AppendFile::truncate(std::size_t bytes) {
+  if (::ftruncate(fd_.get(), static_cast<off_t>(bytes)) != 0) fail_writing(path_, errno);
+}
+
+bool AppendFile::try_lock() {
+  int result = 0;
+  do {
+    result = ::flock(fd_.get(), LOCK_EX | LOCK_NB);
+  } while (result != 0 && errno == EINTR);
+  return result == 0 || errno != EWOULDBLOCK;
+}
+
+bool AppendFile::in_place() const noexcept {
+  struct stat named {};
+  struct stat open {};
+  return ::stat(path_.c_str(), &named) == 0 && ::fstat(fd_.get(), &open) == 0 &&
+         named.st_dev == open.st_dev && named.st_ino == open.st_ino;
 }
 
 std::string read_file(const std::string& path) {
