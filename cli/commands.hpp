@@ -25,6 +25,8 @@ Action add_train(CLI::App& app);
 Action add_predict(CLI::App& app);
 Action add_export(CLI::App& app);
 Action add_show(CLI::App& app);
+Action add_resume(CLI::App& app);
+Action add_compare(CLI::App& app);
 Action add_models(CLI::App& app);
 Action add_launch(CLI::App& app);
 Action add_doctor(CLI::App& app);

@@ -110,10 +110,10 @@ int run(int argc, char** argv) {
     std::string name;
     Action run;
   };
-  const std::vector<Entry> actions = {{"train", add_train(app)},   {"predict", add_predict(app)},
-                                      {"export", add_export(app)}, {"show", add_show(app)},
-                                      {"models", add_models(app)}, {"launch", add_launch(app)},
-                                      {"doctor", add_doctor(app)}};
+  const std::vector<Entry> actions = {
+      {"train", add_train(app)},   {"predict", add_predict(app)}, {"export", add_export(app)},
+      {"show", add_show(app)},     {"compare", add_compare(app)}, {"resume", add_resume(app)},
+      {"models", add_models(app)}, {"launch", add_launch(app)},   {"doctor", add_doctor(app)}};
   std::vector<std::string> arguments = arguments_of(argc, argv);
   try {
     app.parse(arguments);

@@ -1,8 +1,8 @@
 #include "cli/progress_display.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <utility>
 
 #include <unistd.h>
 
@@ -57,24 +57,16 @@ std::string plain_line(const train::Json& event, const std::string& metric, bool
 
 }  // namespace
 
-std::string live_line(const train::CandidateProgress& progress, std::size_t width) {
-  std::string stage;
-  if (progress.process == 0) {
-    stage = "waits for a core";
-  } else if (progress.fold == progress.folds) {
-    stage = "final fit";
-  } else {
-    stage = fmt::format("fold {}/{}", progress.fold + 1, progress.folds);
-  }
+std::string live_line(const LiveFit& fit, double seconds, std::size_t width) {
+  const std::string stage =
+      fit.fold.is_null() ? "final fit" : fmt::format("fold {}/{}", fit.fold.dump(), fit.folds);
   std::string units;
-  if (progress.total > 1) units = fmt::format("trees {}/{}", progress.done, progress.total);
-  const std::string line = fmt::format("  {:<18} {:<17} {:<16} {:>9}", progress.model, stage, units,
-                                       report::duration_text(progress.seconds));
+  if (fit.total > 1) units = fmt::format("trees {}/{}", fit.done, fit.total);
+  const std::string line =
+      fmt::format("  {:<18} {:<11} {:<16} {:>3} core{} {:>9}", fit.model, stage, units, fit.cores,
+                  fit.cores == 1 ? " " : "s", report::duration_text(seconds));
   return line.substr(0, width);
 }
-
-ProgressDisplay::ProgressDisplay(Mode mode, std::function<void()> tick)
-    : mode_(mode), tick_(std::move(tick)) {}
 
 ProgressDisplay::~ProgressDisplay() { erase_live_lines(); }
 
@@ -84,18 +76,50 @@ void ProgressDisplay::on_event(const train::Json& event) {
     data_was_read_ = true;
   }
   if (mode_ == Mode::kQuiet) return;
+  follow(event);
   const std::string line = plain_line(event, metric_, mode_ == Mode::kLive);
   if (!line.empty()) say(line);
 }
 
-void ProgressDisplay::on_progress(std::span<const train::CandidateProgress> running) {
-  tick_();
+/// Keeps the list of what is under way.
+void ProgressDisplay::follow(const train::Json& event) {
+  const auto name = event.at("event").get<std::string>();
+  if (name == "candidate_ended") {
+    const train::Json& model = event.at("candidate").at("model");
+    running_.remove_if([&](const LiveFit& fit) { return fit.model == model; });
+    return;
+  }
+  if (!event.contains("model")) return;
+  const auto model = event.at("model").get<std::string>();
+  const train::Json fold = event.value("fold", train::Json());
+  const auto found = std::find_if(running_.begin(), running_.end(), [&](const LiveFit& fit) {
+    return fit.model == model && fit.fold == fold;
+  });
+  if (name == "fit_started") {
+    running_.push_back({.model = model, .fold = fold, .folds = event.at("folds")});
+  } else if (found == running_.end()) {
+    return;
+  } else if (name == "progress") {
+    found->done = event.at("done");
+    found->total = event.at("total");
+  } else if (name == "cores_held") {
+    found->cores = event.at("cores");
+  } else if (name == "fold_done" || name == "model_saved") {
+    running_.erase(found);
+  }
+}
+
+void ProgressDisplay::on_tick() {
   if (mode_ != Mode::kLive) return;
   const std::size_t width = core::terminal_width(STDERR_FILENO) - 1;
   erase_live_lines();
   std::string frame;
-  for (const train::CandidateProgress& each : running) frame += live_line(each, width) + "\n";
-  live_lines_ = running.size();
+  const auto now = std::chrono::steady_clock::now();
+  for (const LiveFit& fit : running_) {
+    const double seconds = std::chrono::duration<double>(now - fit.start).count();
+    frame += live_line(fit, seconds, width) + "\n";
+  }
+  live_lines_ = running_.size();
   std::fputs(frame.c_str(), stderr);
 }
 

@@ -17,8 +17,12 @@ int run(const Typed& typed) {
   const train::RunResult result = train::read_run(typed.run);
   print_result(typed.json ? train::to_json(result).dump(2) + "\n"
                           : report::leaderboard_table(result));
-  if (result.stopped && !typed.json)
-    print_note("this run was interrupted: candidates that were not done are missing");
+  if (result.stopped && !typed.json) {
+    print_note(*result.stopped == "time_limit"
+                   ? "the time limit ended this run"
+                   : "this run was interrupted: candidates that were not done are missing");
+    print_note("go on with: mutirao resume " + typed.run);
+  }
   return kSuccess;
 }
 

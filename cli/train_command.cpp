@@ -1,23 +1,18 @@
-#include <atomic>
 #include <charconv>
-#include <csignal>
-#include <filesystem>
+#include <cstdint>
 #include <memory>
-#include <optional>
-#include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "cli/commands.hpp"
-#include "cli/progress_display.hpp"
+#include "cli/follow_run.hpp"
 #include "mutirao/core/error.hpp"
-#include "mutirao/core/terminal.hpp"
 #include "mutirao/models/metrics.hpp"
 #include "mutirao/models/registry.hpp"
-#include "mutirao/report/html_report.hpp"
-#include "mutirao/report/leaderboard.hpp"
+#include "mutirao/train/candidates.hpp"
 #include "mutirao/train/run_folder.hpp"
 #include "mutirao/train/train.hpp"
 
@@ -27,7 +22,7 @@ namespace {
 /// The options as they were typed; empty: not given.
 struct Typed {
   std::string data, target, models, task, folds, test_size, metric, seed, cores, out, config, drop,
-      id, categorical, weight, group, time, positive;
+      id, categorical, weight, group, time, positive, time_limit, memory_limit, events;
   std::vector<std::string> set;
   bool json = false;
   bool quiet = false;
@@ -78,6 +73,46 @@ double fraction(const std::string& text, const std::string& option) {
   return value;
 }
 
+/// A number and a unit: "1.5h" with {"h", 3600}. No unit means the first.
+double amount(const std::string& text, const std::string& option,
+              const std::vector<std::pair<std::string, double>>& units, const std::string& hint) {
+  double value = 0.0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  const std::string unit(error == std::errc() ? rest : end, end);
+  for (const auto& [name, factor] : units) {
+    if (error == std::errc() && (unit == name || (unit.empty() && name == units.front().first)))
+      return value * factor;
+  }
+  throw core::InvalidArgument(fmt::format("{} cannot be '{}'", option, text), hint);
+}
+
+double seconds_of(const std::string& text) {
+  return amount(
+      text, "--time-limit",
+      {{"s", 1.0}, {"ms", 1e-3}, {"m", 60.0}, {"min", 60.0}, {"h", 3600.0}, {"d", 86400.0}},
+      "write it as 90s, 10m or 1.5h");
+}
+
+std::uint64_t bytes_of(const std::string& text) {
+  const double bytes = amount(text, "--memory-limit",
+                              {{"B", 1.0},
+                               {"kB", 1e3},
+                               {"MB", 1e6},
+                               {"GB", 1e9},
+                               {"TB", 1e12},
+                               {"K", 1024.0},
+                               {"M", 1048576.0},
+                               {"G", 1073741824.0},
+                               {"MiB", 1048576.0},
+                               {"GiB", 1073741824.0}},
+                              "write it as 500MB or 4GB");
+  if (!(bytes >= 0.0 && bytes < 1e18))
+    throw core::InvalidArgument(fmt::format("--memory-limit cannot be '{}'", text),
+                                "write it as 500MB or 4GB");
+  return static_cast<std::uint64_t>(bytes);
+}
+
 /// What the file says, and over it what was typed.
 train::TrainConfig config_of(const Typed& typed) {
   train::TrainConfig config;
@@ -97,7 +132,9 @@ train::TrainConfig config_of(const Typed& typed) {
   if (!typed.metric.empty()) config.metric = typed.metric;
   if (!typed.seed.empty()) config.seed = whole_number<std::uint64_t>(typed.seed, "--seed", 0);
   if (!typed.cores.empty()) config.cores = whole_number<std::size_t>(typed.cores, "--cores", 1);
-  for (const std::string& setting : typed.set) models::parse_setting(setting, config.set);
+  if (!typed.time_limit.empty()) config.time_limit = seconds_of(typed.time_limit);
+  if (!typed.memory_limit.empty()) config.memory_limit = bytes_of(typed.memory_limit);
+  for (const std::string& setting : typed.set) train::parse_setting(setting, config);
   if (!typed.drop.empty()) config.drop = list_of(typed.drop, "--drop");
   if (!typed.id.empty()) config.id = typed.id;
   if (!typed.categorical.empty()) config.categorical = list_of(typed.categorical, "--categorical");
@@ -108,68 +145,22 @@ train::TrainConfig config_of(const Typed& typed) {
   return config;
 }
 
-std::atomic<int> interrupts{0};
-static_assert(std::atomic<int>::is_always_lock_free);
-
-/// The first asks the run to stop; the second ends the program, and with it every worker.
-void on_interrupt(int) {
-  if (interrupts.fetch_add(1) > 0) std::_Exit(kInterrupted);
-}
-
-int exit_code_of(const train::RunResult& result) {
-  if (result.stopped == "interrupted") return kInterrupted;
-  std::size_t candidates = 0;
-  std::size_t ok = 0;
-  for (const train::CandidateResult& row : result.leaderboard) {
-    if (row.baseline) continue;
-    ++candidates;
-    ok += row.status == train::CandidateStatus::kOk ? 1 : 0;
-  }
-  if (ok == 0) return kFailure;
-  return ok == candidates ? kSuccess : kSomeFailed;
-}
-
-ProgressDisplay::Mode mode_of(const Typed& typed) {
-  if (typed.quiet) return ProgressDisplay::Mode::kQuiet;
-  return core::is_terminal(2) ? ProgressDisplay::Mode::kLive : ProgressDisplay::Mode::kPlain;
-}
-
 int run(const Typed& typed) {
   const train::TrainConfig config = config_of(typed);
   train::check(config);
-  const std::string out = typed.out.empty() ? train::default_run_path(config.data) : typed.out;
-
-  std::stop_source stop;
-  std::signal(SIGINT, on_interrupt);
-  std::signal(SIGTERM, on_interrupt);
-  train::RunResult result;
-  {
-    ProgressDisplay display(mode_of(typed), [&stop] {
-      if (interrupts.load() > 0) stop.request_stop();
-    });
-    try {
-      result = train::train(config, {.out = out, .observer = &display, .stop = stop.get_token()});
-    } catch (...) {
-      if (display.data_was_read()) print_note("what was done is in " + out);
-      throw;
-    }
+  if (!typed.events.empty() && typed.events != "-") {
+    throw core::InvalidArgument(
+        fmt::format("--events must be -, for stdout, not '{}'", typed.events),
+        "a run folder has its events in events.jsonl");
   }
-  report::write_html_report(result);
-  print_result(typed.json ? train::to_json(result).dump(2) + "\n"
-                          : report::leaderboard_table(result));
-  if (!typed.quiet) {
-    print_note(fmt::format("{}{} ({})",
-                           result.stopped ? "interrupted; what was done is in " : "the run is in ",
-                           result.run, report::duration_text(result.seconds)));
-    if (train::best_of(result) != nullptr)
-      print_note(fmt::format("predict with: mutirao predict {} NEW_DATA", result.run));
-  }
-  return exit_code_of(result);
+  const FollowOptions options{
+      .json = typed.json,
+      .quiet = typed.quiet,
+      .events = !typed.events.empty(),
+      .run = typed.out.empty() ? train::default_run_path(config.data) : typed.out};
+  return follow_run(
+      options, [&config](const train::TrainOptions& how) { return train::train(config, how); });
 }
-
-}  // namespace
-
-namespace {
 
 std::string names_of_metrics(data::Task task) {
   std::string names;
@@ -188,8 +179,10 @@ Action add_train(CLI::App& app) {
                       "\"SELECT ... FROM 'x.parquet'\"");
   command->add_option("--target", typed->target, "the column to predict")->type_name("COLUMN");
   command
-      ->add_option("--models", typed->models,
-                   "the models to train, as mutirao models lists them, or all")
+      ->add_option(
+          "--models", typed->models,
+          "the models to train, as mutirao models lists them, or all; small=random_forest is "
+          "one under a name of its own")
       ->type_name("A,B,C");
   command
       ->add_option("--task", typed->task,
@@ -215,6 +208,14 @@ Action add_train(CLI::App& app) {
       ->type_name("S");
   command->add_option("--cores", typed->cores, "cores to use (all that this process may)")
       ->type_name("N");
+  command
+      ->add_option("--time-limit", typed->time_limit,
+                   "end after this time with the models that there are by then: 90s, 10m, 1.5h")
+      ->type_name("T");
+  command
+      ->add_option("--memory-limit", typed->memory_limit,
+                   "what one model may take, else it is given up: 500MB, 4GB")
+      ->type_name("SIZE");
   command->add_option("--out", typed->out, "the run folder (runs/<data>-<UTC time>)")
       ->type_name("DIR");
   command
@@ -250,6 +251,11 @@ Action add_train(CLI::App& app) {
       ->add_option("--positive", typed->positive,
                    "of two classes, the one that f1 and roc_auc judge (the second in their order)")
       ->type_name("LABEL");
+  command
+      ->add_option("--events", typed->events,
+                   "print every event as a line of JSON, in place of the leaderboard; with --json "
+                   "the result is the last line")
+      ->type_name("-");
   command->add_flag("--json", typed->json, "print the result as one JSON object");
   command->add_flag("--quiet", typed->quiet, "say nothing on stderr but errors");
   return [typed] { return run(*typed); };

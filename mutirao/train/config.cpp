@@ -11,14 +11,18 @@
 #include "mutirao/core/suggestion.hpp"
 #include "mutirao/models/metrics.hpp"
 #include "mutirao/models/registry.hpp"
+#include "mutirao/train/candidates.hpp"
 
 namespace mutirao::train {
 namespace {
 
-const std::vector<std::string> kKeys = {
-    "data", "target", "task", "models",      "folds",  "test-size", "metric", "seed",    "cores",
-    "set",  "drop",   "id",   "categorical", "weight", "group",     "time",   "positive"};
+const std::vector<std::string> kKeys = {"data",         "target", "task", "models",  "folds",
+                                        "test-size",    "metric", "seed", "cores",   "time-limit",
+                                        "memory-limit", "set",    "drop", "id",      "categorical",
+                                        "weight",       "group",  "time", "positive"};
 constexpr const char* kAllModels = "all";
+constexpr double kLongestTime = 1e8;                // seconds
+constexpr std::uint64_t kLeastMemory = 16'000'000;  // bytes: an empty process
 
 /// Reads the values of one configuration, and says which one cannot be used.
 class KeyReader {
@@ -86,8 +90,9 @@ void check_names_once(const std::vector<std::string>& names) {
   std::set<std::string> seen;
   for (const std::string& name : names) {
     if (!seen.insert(name).second)
-      throw core::InvalidArgument(fmt::format("the model '{}' is named twice", name),
-                                  "name each model once");
+      throw core::InvalidArgument(
+          fmt::format("the model '{}' is named twice", name),
+          "name each model once, or give it names: small=random_forest,big=random_forest");
   }
 }
 
@@ -168,15 +173,16 @@ void check_division(const TrainConfig& config) {
 /// Every model that is named must be there for some task.
 void check_models(const TrainConfig& config) {
   if (config.models == std::vector<std::string>{kAllModels}) return;
-  for (const std::string& name : config.models) {
-    if (name == kAllModels) {
+  std::vector<std::string> labels;
+  for (const std::string& text : config.models) {
+    if (text == kAllModels) {
       throw core::InvalidArgument("'all' stands among other models",
                                   "give --models all, or name the models");
     }
-    models::has_estimator(name, data::Task::kRegression);
+    labels.push_back(candidate_named(text).label);
   }
-  check_names_once(config.models);
-  if (config.models == std::vector<std::string>{kBaseline}) {
+  check_names_once(labels);
+  if (labels == std::vector<std::string>{kBaseline}) {
     throw core::InvalidArgument("no model is named besides the baseline",
                                 "every run trains the baseline: name what is to be compared to it");
   }
@@ -184,7 +190,8 @@ void check_models(const TrainConfig& config) {
 
 /// Each must fit its model for some task.
 void check_parameters(const TrainConfig& config) {
-  for (const auto& [name, parameters] : config.set) {
+  for (const auto& [label, parameters] : config.set) {
+    const std::string name = estimator_of(config, label);
     const bool regression = models::has_estimator(name, data::Task::kRegression);
     const bool classification = models::has_estimator(name, data::Task::kClassification);
     try {
@@ -197,8 +204,10 @@ void check_parameters(const TrainConfig& config) {
   }
 }
 
-void check_is_trained(const std::string& name, const std::vector<std::string>& models) {
-  if (name == kBaseline || contains(models, name)) return;
+void check_is_trained(const std::string& name, const std::vector<CandidateName>& models) {
+  const bool found = std::any_of(models.begin(), models.end(),
+                                 [&](const CandidateName& each) { return each.label == name; });
+  if (name == kBaseline || found) return;
   throw core::InvalidArgument(
       fmt::format("parameters are set for '{}', which is not among the models", name),
       fmt::format("add it to --models, or leave out --set {}...", name));
@@ -215,7 +224,9 @@ void check(const TrainConfig& config) {
   check_models(config);
   check_parameters(config);
   if (!config.models.empty() && config.models.front() != kAllModels) {
-    for (const auto& each : config.set) check_is_trained(each.first, config.models);
+    std::vector<CandidateName> names;
+    for (const std::string& text : config.models) names.push_back(candidate_named(text));
+    for (const auto& each : config.set) check_is_trained(each.first, names);
   }
   if (config.metric) models::has_metric(*config.metric, data::Task::kRegression);
   if (config.task) check_for(config, *config.task);
@@ -223,15 +234,26 @@ void check(const TrainConfig& config) {
   if (config.cores && *config.cores == 0)
     throw core::InvalidArgument("--cores must be at least 1, not 0",
                                 "leave it out to use all that this process may");
+  if (config.time_limit && !(*config.time_limit > 0.0 && *config.time_limit < kLongestTime)) {
+    throw core::InvalidArgument(
+        fmt::format("--time-limit must be more than 0 seconds, not {}", *config.time_limit),
+        "write it as 90s, 10m or 1.5h");
+  }
+  if (config.memory_limit && *config.memory_limit < kLeastMemory) {
+    throw core::InvalidArgument(
+        fmt::format("--memory-limit must be at least 16 MB, not {} bytes", *config.memory_limit),
+        "write it as 500MB or 4GB");
+  }
   check_columns(config);
 }
 
 void check_for(const TrainConfig& config, data::Task task) {
   if (!config.models.empty() && config.models.front() != kAllModels) {
-    for (const std::string& name : config.models) models::find_estimator(name, task);
+    for (const std::string& text : config.models)
+      models::find_estimator(candidate_named(text).estimator, task);
   }
   for (const auto& [name, parameters] : config.set) {
-    models::make_estimator(name, parameters, task);
+    models::make_estimator(estimator_of(config, name), parameters, task);
     check_is_trained(name, candidates_of(config, task));
   }
   metric_of(config, task);
@@ -246,18 +268,6 @@ const models::Metric& metric_of(const TrainConfig& config, data::Task task) {
   return config.metric ? models::find_metric(*config.metric, task) : models::metrics(task).front();
 }
 
-std::vector<std::string> candidates_of(const TrainConfig& config, data::Task task) {
-  const bool all = config.models == std::vector<std::string>{kAllModels};
-  std::vector<std::string> names;
-  for (const models::EstimatorInfo& info : models::estimators()) {
-    if (info.task != task) continue;
-    const bool chosen =
-        config.models.empty() ? info.by_default : contains(config.models, info.name);
-    if (chosen || all || info.name == kBaseline) names.push_back(info.name);
-  }
-  return names;
-}
-
 Json to_json(const TrainConfig& config) {
   Json json;
   json["data"] = config.data;
@@ -269,6 +279,8 @@ Json to_json(const TrainConfig& config) {
   if (config.metric) json["metric"] = *config.metric;
   json["seed"] = config.seed;
   if (config.cores) json["cores"] = *config.cores;
+  if (config.time_limit) json["time-limit"] = *config.time_limit;
+  if (config.memory_limit) json["memory-limit"] = *config.memory_limit;
   for (const auto& [model, parameters] : config.set) {
     json["set"][model] = Json::object();
     for (const auto& [name, value] : parameters) json["set"][model][name] = value;
@@ -289,7 +301,7 @@ TrainConfig config_from_json(const Json& json, const std::string& where) {
                              "compare it with the config.json of any run folder");
   }
   for (const auto& [key, value] : json.items()) {
-    if (std::find(kKeys.begin(), kKeys.end(), key) == kKeys.end()) {
+    if (key != kMadeBy && std::find(kKeys.begin(), kKeys.end(), key) == kKeys.end()) {
       throw core::InvalidInput(fmt::format("{}: there is no key '{}'", where, key),
                                core::suggestion(key, kKeys, kKeys.size()));
     }
@@ -307,6 +319,8 @@ TrainConfig config_from_json(const Json& json, const std::string& where) {
   read.text("metric", config.metric);
   config.seed = read.whole_number<std::uint64_t>("seed").value_or(0);
   config.cores = read.whole_number<std::size_t>("cores");
+  config.time_limit = read.number("time-limit");
+  config.memory_limit = read.whole_number<std::uint64_t>("memory-limit");
   read.settings("set", config.set);
   read.texts("drop", config.drop);
   read.text("id", config.id);

@@ -34,8 +34,9 @@ struct TrainConfig {
   std::string target;  ///< the column to predict
   /// Absent: decided from the target.
   std::optional<data::Task> task = std::nullopt;
-  /// Names of the registry, each once; empty: those that the registry trains by default; "all"
-  /// alone: all of the task. The baseline is trained in any case.
+  /// Names of the registry, or "label=name" (train/candidates.hpp), each label once; empty: those
+  /// that the registry trains by default; "all" alone: all of the task. The baseline is trained in
+  /// any case.
   std::vector<std::string> models = {};
   /// Shuffled folds of a cross-validation; absent: kDefaultFolds, unless test_size is given.
   std::optional<std::size_t> folds = std::nullopt;
@@ -46,7 +47,11 @@ struct TrainConfig {
   std::uint64_t seed = 0;
   /// At most this many cores; absent: as many as this process may use.
   std::optional<std::size_t> cores = std::nullopt;
-  /// Parameters that differ from their defaults, by model.
+  /// Seconds after which the run ends, with what it has by then; absent: none.
+  std::optional<double> time_limit = std::nullopt;
+  /// Bytes that the processes of one candidate may take; absent: no limit.
+  std::optional<std::uint64_t> memory_limit = std::nullopt;
+  /// Parameters that differ from their defaults, by the label of the model.
   std::map<std::string, models::ParameterMap> set = {};
   std::vector<std::string> drop = {};
   std::optional<std::string> id = std::nullopt;
@@ -64,12 +69,14 @@ struct TrainConfig {
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(data, target, task, models, folds, test_size, metric, seed, cores, set, drop, id,
-            categorical, weight, group, time, positive);
+    archive(data, target, task, models, folds, test_size, metric, seed, cores, time_limit,
+            memory_limit, set, drop, id, categorical, weight, group, time, positive);
   }
 };
 
 inline constexpr std::size_t kDefaultFolds = 5;
+/// The key of config.json that says what made the run; it asks for nothing.
+inline constexpr const char* kMadeBy = "run";
 /// What the column of predictions is called.
 inline constexpr const char* kPrediction = "prediction";
 
@@ -84,18 +91,12 @@ void check(const TrainConfig& config);
 /// Throws for what does not go with the task: models, parameters, the metric, a positive class.
 void check_for(const TrainConfig& config, data::Task task);
 
-/// The names of the models that a run of the task trains, in the order of the registry, the
-/// baseline among them.
-std::vector<std::string> candidates_of(const TrainConfig& config, data::Task task);
-/// The name of the model that predicts without features and never counts as a candidate.
-inline constexpr const char* kBaseline = "baseline";
-
 /// What orders the leaderboard of a run of the task.
 const models::Metric& metric_of(const TrainConfig& config, data::Task task);
 
 /// The keys of the command line: "data", "target", "task", "models", "folds", "test-size",
-/// "metric", "seed", "cores", "set", "drop", "id", "categorical", "weight", "group", "time",
-/// "positive"; what is absent is left out.
+/// "metric", "seed", "cores", "time-limit" (seconds), "memory-limit" (bytes), "set", "drop", "id",
+/// "categorical", "weight", "group", "time", "positive"; what is absent is left out.
 Json to_json(const TrainConfig& config);
 
 /// Reads what to_json() writes; a key that is not there leaves its default. `where` begins the

@@ -117,6 +117,7 @@ const CandidateResult* best_of(const RunResult& result) noexcept {
 Json to_json(const CandidateResult& row) {
   Json json;
   json["model"] = row.model;
+  json["estimator"] = row.estimator;
   json["status"] = name_of(row.status);
   json["baseline"] = row.baseline;
   json["params"] = Json::object();
@@ -184,6 +185,7 @@ CandidateResult candidate_result_from_json(const Json& json, const std::string& 
   return reading(where, [&] {
     CandidateResult row;
     row.model = json.at("model").get<std::string>();
+    row.estimator = json.value("estimator", row.model);
     row.status = status_of(json.at("status").get<std::string>());
     row.baseline = json.at("baseline").get<bool>();
     for (const auto& [name, value] : json.at("params").items())

@@ -11,7 +11,8 @@
 //   labels in their order, and the one of two that f1 and roc_auc judge, else null), metric, seed,
 //   cores, seconds, rows, rows_dropped, stopped (null, "interrupted"), warnings,
 //   columns [{name, type, used, why}],
-//   leaderboard [{model, status, baseline, params, score, score_std, metrics, fold_scores,
+//   leaderboard [{model, estimator, status, baseline, params, score, score_std, metrics,
+//   fold_scores,
 //                 cv_seconds, fit_seconds, peak_rss_bytes, model_file, error}]
 
 #include <cstddef>
@@ -51,7 +52,8 @@ inline constexpr std::size_t kMostRocPoints = 200;
 
 /// One row of the leaderboard.
 struct CandidateResult {
-  std::string model;
+  std::string model;      ///< its label in this run
+  std::string estimator;  ///< its name in the registry, most often the same
   CandidateStatus status = CandidateStatus::kOk;
   bool baseline = false;  ///< a constant prediction, shown for comparison
   models::ParameterMap params;

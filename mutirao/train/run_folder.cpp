@@ -11,7 +11,8 @@
 
 #include "mutirao/core/error.hpp"
 #include "mutirao/data/source.hpp"
-#include "mutirao/models/registry.hpp"
+#include "mutirao/train/candidates.hpp"
+#include "mutirao/train/internal/history.hpp"
 
 namespace mutirao::train {
 namespace {
@@ -59,9 +60,9 @@ class Replay {
     } else if (name == "warning") {
       result_.warnings.push_back(event.at("text").get<std::string>());
     } else if (name == "candidate_ended") {
-      result_.leaderboard.push_back(candidate_result_from_json(event.at("candidate"), where_));
-      if (event.contains("details"))
-        result_.leaderboard.back().details = details_from_json(event["details"], where_);
+      take_row(event);
+    } else if (name == "run_resumed") {
+      result_.stopped = "interrupted";
     } else if (name == "run_ended") {
       result_.seconds = event.at("seconds").get<double>();
       result_.stopped.reset();
@@ -73,13 +74,12 @@ class Replay {
     if (result_.version.empty())
       throw core::CorruptFile(fmt::format("{} does not begin with the start of a run", where_),
                               "name the folder of a run");
-    // Candidates end when they end; equals stand in the order of the registry.
-    const auto place = [](const CandidateResult& row) {
-      const auto& all = models::estimators();
-      return std::find_if(
-                 all.begin(), all.end(),
-                 [&](const models::EstimatorInfo& info) { return info.name == row.model; }) -
-             all.begin();
+    // Candidates end when they end; equals stand in the order of the registry, and as given.
+    const std::vector<CandidateName> names = candidates_of(config_, result_.task);
+    const auto place = [&](const CandidateResult& row) {
+      return std::find_if(names.begin(), names.end(),
+                          [&](const CandidateName& name) { return name.label == row.model; }) -
+             names.begin();
     };
     std::stable_sort(
         result_.leaderboard.begin(), result_.leaderboard.end(),
@@ -91,13 +91,28 @@ class Replay {
 
  private:
   void start(const Json& event) {
-    const TrainConfig config = config_from_json(event.at("config"), where_);
+    config_ = config_from_json(event.at("config"), where_);
+    candidates_of(config_, data::Task::kRegression);  // throws for models that there are not
     result_.version = event.at("version").get<std::string>();
-    result_.data = config.data;
-    result_.target = config.target;
-    if (config.metric) models::has_metric(*config.metric, data::Task::kRegression);
-    result_.metric = config.metric.value_or("");
-    result_.seed = config.seed;
+    result_.data = config_.data;
+    result_.target = config_.target;
+    if (config_.metric) models::has_metric(*config_.metric, data::Task::kRegression);
+    result_.metric = config_.metric.value_or("");
+    result_.seed = config_.seed;
+  }
+
+  /// A candidate may end again, when its run went on.
+  void take_row(const Json& event) {
+    CandidateResult row = candidate_result_from_json(event.at("candidate"), where_);
+    if (event.contains("details")) row.details = details_from_json(event["details"], where_);
+    const auto before =
+        std::find_if(result_.leaderboard.begin(), result_.leaderboard.end(),
+                     [&](const CandidateResult& each) { return each.model == row.model; });
+    if (before == result_.leaderboard.end()) {
+      result_.leaderboard.push_back(std::move(row));
+    } else {
+      *before = std::move(row);
+    }
   }
 
   void read(const Json& event) {
@@ -112,6 +127,7 @@ class Replay {
   }
 
   const std::string where_;
+  TrainConfig config_;
   RunResult result_;
 };
 
@@ -154,6 +170,7 @@ RunFolder::RunFolder(std::string path, const TrainConfig& config) : path_(std::m
     file.write(to_json(config).dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
     file.commit();
     events_.emplace(inside(kEventsFile));
+    lock();
   } catch (const core::IoError& failure) {
     const int number = failure.error_number();
     for (const char* name : {kConfigFile, kEventsFile}) fs::remove(inside(name), error);
@@ -161,6 +178,54 @@ RunFolder::RunFolder(std::string path, const TrainConfig& config) : path_(std::m
     throw core::IoError(fmt::format("cannot make the run folder {}", path_), number,
                         "name a folder that can be written with --out");
   }
+}
+
+RunFolder::RunFolder(Existing, std::string path) : path_(std::move(path)), keep_(true) {
+  if (!is_run_folder(path_)) {
+    throw core::InvalidInput(fmt::format("{} is not the folder of a run", path_),
+                             "name a folder that mutirao train has made");
+  }
+  events_.emplace(inside(kEventsFile));
+  lock();
+  earlier_events_ = core::read_file(inside(kEventsFile));
+  const std::size_t whole = internal::whole_lines(earlier_events_);
+  if (whole == earlier_events_.size()) return;
+  events_->truncate(whole);
+  earlier_events_.resize(whole);
+}
+
+void RunFolder::lock() {
+  if (events_->try_lock()) return;
+  std::string events = core::read_file(inside(kEventsFile));
+  events.resize(internal::whole_lines(events));
+  const internal::History history = internal::read_history(events, inside(kEventsFile));
+  throw core::InvalidArgument(
+      history.process.is_number()
+          ? fmt::format("the run {} is being written to by process {} on {}", path_,
+                        history.process.dump(), history.host)
+          : fmt::format("the run {} is being written to by another process", path_),
+      "wait until it has ended, or end it");
+}
+
+std::optional<TrainConfig> RunFolder::config() const {
+  std::error_code error;
+  const std::string path = inside(kConfigFile);
+  if (!fs::exists(path, error)) return std::nullopt;
+  return read_config(path);
+}
+
+void RunFolder::describe(const TrainConfig& config, const Json& made_by) {
+  Json json = to_json(config);
+  json[kMadeBy] = made_by;
+  core::AtomicFile file(inside(kConfigFile));
+  file.write(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  file.commit();
+}
+
+void RunFolder::make_folder(const std::string& relative) const {
+  std::error_code error;
+  fs::create_directory(inside(relative), error);
+  if (error) throw core::IoError("cannot make " + inside(relative), error.value());
 }
 
 RunFolder::~RunFolder() {
@@ -176,7 +241,8 @@ std::string RunFolder::inside(const std::string& relative) const {
 }
 
 double RunFolder::elapsed() const {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  return elapsed_before_ +
+         std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
 }
 
 Json RunFolder::append(const std::string& event, const Json& fields) {
@@ -185,6 +251,10 @@ Json RunFolder::append(const std::string& event, const Json& fields) {
   json["time"] = utc_time("%Y-%m-%dT%H:%M:%SZ");
   json["elapsed"] = elapsed();
   json.update(fields);
+  if (!events_->in_place()) {
+    throw core::IoError(fmt::format("the run folder {} was removed, or moved, in mid run", path_),
+                        ENOENT, "train again, and leave the folder alone meanwhile");
+  }
   events_->append_line(one_line(json));
   return json;
 }

@@ -2,25 +2,13 @@
 
 // The folder that a training run leaves behind.
 //
-// Inside, every path relative to it:
-//   config.json    what was asked for; `mutirao train --config` repeats it
-//   events.jsonl   one JSON object a line, in the order in which things happened
-//   models/        one model file per candidate that ended well
-//   oof.parquet    predictions for rows that a model had not seen
-//   report.html    for people
-// Events, each with "event", "time" (UTC) and "elapsed" (seconds since the start):
-//   run_started {version, config}
-//   data_read {rows, rows_dropped, task, classes and positive of classification, metric, cores,
-//              columns}
-//   note {text}, warning {text}     candidate_started {model, pid}
-//   fold_done {model, fold, folds, score, metrics, seconds}
-//   candidate_ended {candidate: a row of the leaderboard, details: what the report shows}
-//   run_ended {seconds, stopped}
-// Guarantees: what is in the folder was complete when it was written; a run that was killed leaves
-// its events up to then. Thread safety: RunFolder: one thread at a time. Failure:
-// core::InvalidArgument for a path that cannot become a run folder, core::IoError for what the
-// system refuses, core::CorruptFile for events that are none. Lifetime: a RunFolder that is
-// destroyed before keep() removes what it made.
+// docs/run-folder.md says what is inside: every file, every event. Guarantees: what is in the
+// folder was complete when it was written; a run that was killed leaves its events up to then, and
+// can go on from them. One process at a time writes: the folder is locked while its RunFolder
+// lives. Thread safety: RunFolder: one thread at a time. Failure: core::InvalidArgument for a path
+// that cannot become a run folder or that another process writes to, core::IoError for what the
+// system refuses and for a folder that was removed, core::CorruptFile for events that are none.
+// Lifetime: a RunFolder that is destroyed before keep() removes what it made.
 
 #include <chrono>
 #include <optional>
@@ -43,6 +31,9 @@ class RunFolder {
  public:
   /// Makes the folder, or takes one that is there and empty, and writes config.json.
   RunFolder(std::string path, const TrainConfig& config);
+  /// Takes the folder of a run, to go on. A last line that was cut short is removed.
+  struct Existing {};
+  RunFolder(Existing, std::string path);
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;
@@ -50,17 +41,33 @@ class RunFolder {
   const std::string& path() const noexcept { return path_; }
   /// The path of something inside.
   std::string inside(const std::string& relative) const;
+  /// The events that were there when it was opened.
+  const std::string& earlier_events() const noexcept { return earlier_events_; }
+  /// What config.json asks for; nothing when it is not there.
+  std::optional<TrainConfig> config() const;
+  /// Writes config.json anew, with what made the run beside it.
+  void describe(const TrainConfig& config, const Json& made_by);
+  /// Seconds that were spent on the run: by this process, and before.
   double elapsed() const;
+  void set_elapsed_before(double seconds) noexcept { elapsed_before_ = seconds; }
   /// Appends one event; "time" and "elapsed" are added. Returns it.
   Json append(const std::string& event, const Json& fields);
+  /// Puts the events on disk.
+  void sync() { events_->sync(); }
+  /// Makes a folder inside, if it is not there.
+  void make_folder(const std::string& relative) const;
   /// From now on the folder stays, whatever happens.
   void keep() noexcept { keep_ = true; }
 
  private:
+  void lock();
+
   std::string path_;
   std::vector<std::string> made_;  // folders, outermost first
   bool keep_ = false;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  double elapsed_before_ = 0.0;
+  std::string earlier_events_;
   std::optional<core::AppendFile> events_;
 };
 

@@ -15,41 +15,22 @@
 //   RunResult result = train({.data = "diamonds.csv.gz", .target = "price"});
 //   std::cout << to_json(result).dump(2) << "\n";
 
-#include <cstddef>
-#include <cstdint>
-#include <span>
 #include <stop_token>
 #include <string>
-
-#include <sys/types.h>
 
 #include "mutirao/train/config.hpp"
 #include "mutirao/train/result.hpp"
 
 namespace mutirao::train {
 
-/// What one candidate is doing.
-struct CandidateProgress {
-  std::string model;
-  pid_t process = 0;        ///< 0: it has not begun yet
-  std::size_t fold = 0;     ///< the fold under way, from 0; folds: the final fit
-  std::size_t folds = 0;    ///< of the cross-validation; 1 for a single split
-  std::uint64_t done = 0;   ///< units (trees) of the fit under way
-  std::uint64_t total = 0;  ///< 0: not known
-  double seconds = 0.0;     ///< since the candidate began
-};
-
-/// Follows a run. Called by one thread at a time, while others train; must not throw.
+/// Follows a run. Called by the thread that called train(); must not throw.
 class RunObserver {
  public:
   virtual ~RunObserver() = default;
-  /// Every line of events.jsonl, as it is written.
+  /// Every line of events.jsonl (docs/run-folder.md), as it is written.
   virtual void on_event(const Json& event) { static_cast<void>(event); }
-  /// Ten times a second, from the thread that called train(): the candidates under way, in the
-  /// order in which they began.
-  virtual void on_progress(std::span<const CandidateProgress> running) {
-    static_cast<void>(running);
-  }
+  /// About ten times a second.
+  virtual void on_tick() {}
 };
 
 struct TrainOptions {
@@ -61,5 +42,12 @@ struct TrainOptions {
 };
 
 RunResult train(const TrainConfig& config, const TrainOptions& options = {});
+
+/// Goes on with a run that was interrupted, killed, or ended by its time limit: what was done
+/// stands, what was under way is done again, and the result is that of a run that nobody disturbed.
+/// A time limit counts anew. A run that is complete is only read. Throws core::InvalidInput when
+/// the data, config.json or the version of this program are not those that the run began with,
+/// core::InvalidArgument while another process writes to it. `options.out` is not looked at.
+RunResult resume(const std::string& run, const TrainOptions& options = {});
 
 }  // namespace mutirao::train

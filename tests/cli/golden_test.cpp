@@ -22,7 +22,8 @@ std::string without_figures(std::string text) {
 TEST(Golden, HelpOfEveryCommand) {
   const Workplace place;
   expect_golden("help.txt", place.run({"--help"}).out);
-  for (const char* command : {"train", "predict", "export", "show", "models", "launch", "doctor"})
+  for (const char* command :
+       {"train", "predict", "export", "show", "compare", "resume", "models", "launch", "doctor"})
     expect_golden(std::string("help_") + command + ".txt", place.run({command, "--help"}).out);
 }
 

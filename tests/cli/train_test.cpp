@@ -79,9 +79,10 @@ TEST_F(Train, PrintsOneObjectWithTheDocumentedKeysInOrder) {
   EXPECT_THAT(keys_of(result["columns"][0]), ElementsAre("name", "type", "used", "why"));
   ASSERT_EQ(result["leaderboard"].size(), 4U);
   for (const Json& row : result["leaderboard"]) {
-    EXPECT_THAT(keys_of(row), ElementsAre("model", "status", "baseline", "params", "score",
-                                          "score_std", "metrics", "fold_scores", "cv_seconds",
-                                          "fit_seconds", "peak_rss_bytes", "model_file", "error"));
+    EXPECT_THAT(keys_of(row),
+                ElementsAre("model", "estimator", "status", "baseline", "params", "score",
+                            "score_std", "metrics", "fold_scores", "cv_seconds", "fit_seconds",
+                            "peak_rss_bytes", "model_file", "error"));
     EXPECT_EQ(row["status"], "ok");
     EXPECT_EQ(row["baseline"], row["model"] == "baseline");
     EXPECT_EQ(row["fold_scores"].size(), 5U);

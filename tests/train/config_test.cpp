@@ -13,6 +13,7 @@
 #include "complaint.hpp"
 #include "mutirao/core/error.hpp"
 #include "mutirao/models/registry.hpp"
+#include "mutirao/train/candidates.hpp"
 
 namespace mutirao::train {
 namespace {
@@ -105,10 +106,10 @@ TEST(Config, TakesParametersAsNumbersTextsBooleansAndNull) {
 TEST(Config, RefusesAKeyThatDoesNotExist) {
   EXPECT_EQ(json_refusal(R"({"sede": 3})"),
             "here.json: there is no key 'sede'\nhint: did you mean 'seed'?");
-  EXPECT_EQ(
-      json_refusal(R"({"colour": 3})"),
-      "here.json: there is no key 'colour'\nhint: known: data, target, task, models, folds, "
-      "test-size, metric, seed, cores, set, drop, id, categorical, weight, group, time, positive");
+  EXPECT_EQ(json_refusal(R"({"colour": 3})"),
+            "here.json: there is no key 'colour'\nhint: known: data, target, task, models, folds, "
+            "test-size, metric, seed, cores, time-limit, memory-limit, set, drop, id, categorical, "
+            "weight, group, time, positive");
 }
 
 TEST(Config, RefusesAValueOfAnotherKind) {
@@ -213,10 +214,12 @@ TEST(Config, RefusesModelsThatDoNotExistOrAreNamedTwice) {
               c.models = {"decision_tree", "random_forrest"};
             }),
             "there is no model 'random_forrest'\nhint: did you mean 'random_forest'?");
-  EXPECT_EQ(refusal([](TrainConfig& c) {
-              c.models = {"decision_tree", "decision_tree"};
-            }),
-            "the model 'decision_tree' is named twice\nhint: name each model once");
+  EXPECT_EQ(
+      refusal([](TrainConfig& c) {
+        c.models = {"decision_tree", "decision_tree"};
+      }),
+      "the model 'decision_tree' is named twice\nhint: name each model once, or give it names: "
+      "small=random_forest,big=random_forest");
 }
 
 TEST(Config, RefusesParametersThatDoNotFit) {
@@ -378,13 +381,51 @@ TEST(Config, CountsTheFolds) {
   EXPECT_EQ(fold_count(config), 1u);
 }
 
+std::vector<std::string> labels_of(const TrainConfig& config, data::Task task) {
+  std::vector<std::string> labels;
+  for (const CandidateName& name : candidates_of(config, task)) labels.push_back(name.label);
+  return labels;
+}
+
 TEST(Config, CandidatesAreInTheOrderOfTheRegistry) {
   TrainConfig config = least();
-  EXPECT_THAT(candidates_of(config, data::Task::kRegression),
+  EXPECT_THAT(labels_of(config, data::Task::kRegression),
               testing::IsSupersetOf({"linear_regression", "decision_tree", "random_forest"}));
   config.models = {"random_forest", "linear_regression"};
-  EXPECT_THAT(candidates_of(config, data::Task::kRegression),
+  EXPECT_THAT(labels_of(config, data::Task::kRegression),
               ElementsAre("linear_regression", "random_forest", "baseline"));
+}
+
+TEST(Config, OneEstimatorMayBeGivenUnderSeveralNames) {
+  TrainConfig config = least();
+  config.models = {"small=random_forest", "linear_regression", "big=random_forest",
+                   "random_forest"};
+  parse_setting("small.n_estimators=5", config);
+  parse_setting("small.max_depth=2", config);
+  check(config);
+  EXPECT_THAT(labels_of(config, data::Task::kRegression),
+              ElementsAre("linear_regression", "small", "big", "random_forest", "baseline"));
+  EXPECT_EQ(estimator_of(config, "small"), "random_forest");
+  EXPECT_EQ(config.set.at("small"),
+            (models::ParameterMap{{"n_estimators", "5"}, {"max_depth", "2"}}));
+}
+
+TEST(Config, NamesOfOnesOwnThatCannotBeAreRefused) {
+  EXPECT_EQ(complaint<core::InvalidArgument>([] { candidate_named("a/b=random_forest"); }),
+            "'a/b' cannot be the name of a model\nhint: use letters, digits, '_' and '-': "
+            "small=random_forest");
+  EXPECT_EQ(complaint<core::InvalidArgument>([] { candidate_named("ridge=random_forest"); }),
+            "'ridge' cannot be the name of a random_forest: it means something else\nhint: choose "
+            "another name: my_ridge=random_forest");
+  EXPECT_THAT(complaint<core::InvalidArgument>([] { candidate_named("small=forest"); }),
+              HasSubstr("'forest'"));
+  TrainConfig config = least();
+  config.models = {"small=random_forest", "small=decision_tree"};
+  EXPECT_THAT(complaint<core::InvalidArgument>([&] { check(config); }),
+              HasSubstr("the model 'small' is named twice"));
+  config.models = {"small=random_forest"};
+  EXPECT_THAT(complaint<core::InvalidArgument>([&] { parse_setting("small.n_trees=5", config); }),
+              HasSubstr("n_trees"));
 }
 
 TEST(Config, AllIsEveryModelOfTheTask) {
@@ -396,7 +437,7 @@ TEST(Config, AllIsEveryModelOfTheTask) {
     for (const models::EstimatorInfo& info : models::estimators()) {
       if (info.task == task) expected.push_back(info.name);
     }
-    EXPECT_EQ(candidates_of(config, task), expected);
+    EXPECT_EQ(labels_of(config, task), expected);
   }
 }
 

@@ -29,6 +29,7 @@ inline RunResult made_up_run() {
                  {"price", data::ColumnType::kNumber, false, "target"}};
   CandidateResult forest;
   forest.model = "random_forest";
+  forest.estimator = "random_forest";
   forest.params = {{"n_estimators", "100"},
                    {"max_depth", "none"},
                    {"max_features", "sqrt"},
@@ -45,6 +46,7 @@ inline RunResult made_up_run() {
   forest.details.importances = {{"carat", 0.75}, {"cut", 0.25}};
   CandidateResult linear;
   linear.model = "linear_regression";
+  linear.estimator = "linear_regression";
   linear.score = 0.5;
   linear.score_std = nan;
   linear.metrics = {{"r2", 0.5}, {"rmse", 12345.5}, {"mae", nan}, {"mape", 0.25}};
@@ -55,6 +57,7 @@ inline RunResult made_up_run() {
   linear.model_file = "models/linear_regression.mutirao";
   CandidateResult unscored;
   unscored.model = "decision_tree";
+  unscored.estimator = "decision_tree";
   unscored.score = unscored.score_std = nan;
   unscored.metrics = {{"r2", nan}, {"rmse", nan}, {"mae", nan}, {"mape", nan}};
   unscored.fold_scores = {nan, 0.25};
@@ -62,6 +65,7 @@ inline RunResult made_up_run() {
   unscored.model_file = "models/decision_tree.mutirao";
   CandidateResult crashed;
   crashed.model = "extra_trees";
+  crashed.estimator = "extra_trees";
   crashed.status = CandidateStatus::kCrashed;
   crashed.score = crashed.score_std = nan;
   crashed.error = "the process was ended by signal 11 (Segmentation fault)";
@@ -89,6 +93,7 @@ inline RunResult made_up_classification() {
                                 .roc = {{0.0, 0.25, 1.0}, {0.0, 0.75, 1.0}},
                                 .importances = {}};
   run.leaderboard[1].model = "baseline";
+  run.leaderboard[1].estimator = "baseline";
   run.leaderboard[1].baseline = true;
   run.leaderboard[1].metrics = {{"accuracy", 0.5},
                                 {"balanced_accuracy", 0.5},

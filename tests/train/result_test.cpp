@@ -46,9 +46,10 @@ TEST(Result, ItsKeysStandInTheDocumentedOrder) {
                           "columns", "leaderboard"));
   EXPECT_THAT(keys_of(json["columns"][0]), ElementsAre("name", "type", "used", "why"));
   for (const Json& row : json["leaderboard"]) {
-    EXPECT_THAT(keys_of(row), ElementsAre("model", "status", "baseline", "params", "score",
-                                          "score_std", "metrics", "fold_scores", "cv_seconds",
-                                          "fit_seconds", "peak_rss_bytes", "model_file", "error"));
+    EXPECT_THAT(keys_of(row),
+                ElementsAre("model", "estimator", "status", "baseline", "params", "score",
+                            "score_std", "metrics", "fold_scores", "cv_seconds", "fit_seconds",
+                            "peak_rss_bytes", "model_file", "error"));
   }
 }
 

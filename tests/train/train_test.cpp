@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <gmock/gmock.h>
@@ -22,6 +23,7 @@
 #include "mutirao/data/source.hpp"
 #include "mutirao/exec/core_budget.hpp"
 #include "mutirao/models/model.hpp"
+#include "mutirao/train/candidates.hpp"
 #include "mutirao/train/run_folder.hpp"
 #include "some_tables.hpp"
 
@@ -57,19 +59,16 @@ class OnEvent : public RunObserver {
 /// Calls a function once, when a fit is known to be under way.
 class OnceItGrows : public RunObserver {
  public:
-  explicit OnceItGrows(std::function<void(const CandidateProgress&)> react)
-      : react_(std::move(react)) {}
-  void on_progress(std::span<const CandidateProgress> running) override {
-    for (const CandidateProgress& each : running) {
-      if (done_ || each.done == 0 || each.process == 0) continue;
-      done_ = true;
-      react_(each);
-    }
+  explicit OnceItGrows(std::function<void(pid_t process)> react) : react_(std::move(react)) {}
+  void on_event(const Json& event) override {
+    if (done_ || event["event"] != "progress") return;
+    done_ = true;
+    react_(event["pid"].get<pid_t>());
   }
   bool done() const { return done_; }
 
  private:
-  const std::function<void(const CandidateProgress&)> react_;
+  const std::function<void(pid_t process)> react_;
   bool done_ = false;
 };
 
@@ -504,20 +503,31 @@ TEST_F(Train, TheEventsTellTheRunInItsOrder) {
   EXPECT_EQ(listener.events[1]["rows"], 80);
   EXPECT_EQ(listener.events.back()["event"], "run_ended");
   EXPECT_TRUE(listener.events.back()["stopped"].is_null());
-  std::map<std::string, std::string> steps;
+  std::map<std::string, std::vector<std::string>> steps;
   for (const Json& event : listener.events) {
     const std::string name = event["event"];
-    if (name == "candidate_started") steps[event["model"]] += "started ";
+    const std::string model =
+        name == "candidate_ended" ? event["candidate"]["model"] : event.value("model", Json(""));
+    const std::string fold = event.value("fold", Json()).dump();
+    if (model.empty() || name == "progress" || name == "cores_held") continue;
     if (name == "fold_done") {
       EXPECT_EQ(event["folds"], 3);
       EXPECT_EQ(event["score"], event["metrics"]["r2"]);
-      steps[event["model"]] += "fold " + std::to_string(event["fold"].get<int>()) + " ";
     }
-    if (name == "candidate_ended") steps[event["candidate"]["model"]] += "ended";
+    steps[model].push_back(name + (fold == "null" ? "" : " " + fold));
   }
   ASSERT_EQ(steps.size(), 4u);
-  for (const auto& [model, told] : steps)
-    EXPECT_EQ(told, "started fold 1 fold 2 fold 3 ended") << model;
+  for (const auto& [model, told] : steps) {
+    // Folds of one candidate may run, and end, at the same time.
+    EXPECT_EQ(told[0], "candidate_queued") << model;
+    EXPECT_EQ(told[1], "candidate_started") << model;
+    EXPECT_EQ(told[2], "fit_started 1") << model;
+    EXPECT_EQ(told.back(), "candidate_ended") << model;
+    EXPECT_THAT(std::vector<std::string>(told.begin() + 3, told.end() - 1),
+                UnorderedElementsAre("fit_started 2", "fit_started 3", "fit_started", "fold_done 1",
+                                     "fold_done 2", "fold_done 3", "model_saved"))
+        << model;
+  }
 }
 
 TEST_F(Train, ACandidateThatCannotBeFittedIsARowAndTheOthersStand) {
@@ -543,9 +553,9 @@ TEST_F(Train, ACandidateThatCannotBeFittedIsARowAndTheOthersStand) {
 }
 
 TEST_F(Train, ACandidateWhoseProcessDiesIsARowThatSaysSo) {
-  OnceItGrows killer([](const CandidateProgress& candidate) {
-    ASSERT_GT(candidate.process, 1);
-    ::kill(candidate.process, SIGKILL);
+  OnceItGrows killer([](pid_t process) {
+    ASSERT_GT(process, 1);
+    ::kill(process, SIGKILL);
   });
   const RunResult result = train(endless(), {.out = path("run"), .observer = &killer});
   ASSERT_TRUE(killer.done());
@@ -561,7 +571,7 @@ TEST_F(Train, ACandidateWhoseProcessDiesIsARowThatSaysSo) {
 
 TEST_F(Train, AStopGivesUpWhatIsUnderWay) {
   std::stop_source stop;
-  OnceItGrows stopper([&](const CandidateProgress&) { stop.request_stop(); });
+  OnceItGrows stopper([&](pid_t) { stop.request_stop(); });
   const RunResult result =
       train(endless(), {.out = path("run"), .observer = &stopper, .stop = stop.get_token()});
   EXPECT_EQ(result.stopped, "interrupted");
@@ -586,7 +596,6 @@ TEST_F(Train, AStopKeepsWhatWasDone) {
     EXPECT_EQ(row.fold_scores.size(), kDefaultFolds);
     EXPECT_EQ(models::Model::load(path("run/" + row.model_file.value())).name(), row.model);
   }
-  EXPECT_EQ(names(path("run/models")).size(), result.leaderboard.size());
 }
 
 TEST_F(Train, AStopBeforeTheDataIsReadLeavesNothing) {
@@ -605,26 +614,51 @@ TEST_F(Train, AStopBeforeTheDataIsReadLeavesNothing) {
 }
 
 TEST_F(Train, AFullDiskEndsTheRunAndKeepsWhatWasDone) {
-  // Where the process of the candidate writes its model, there is a disk that is full.
+  // Before the models are made, their folder becomes one on a disk without room.
+  fs::create_directory(path("disk"));
+  if (::mount("tmpfs", path("disk").c_str(), "tmpfs", 0, "size=4k") != 0)
+    GTEST_SKIP() << "only root can mount a small disk";
   OnEvent filler([&](const Json& event) {
-    if (event["event"] != "candidate_started") return;
-    fs::create_symlink("/dev/full", path("run/models/decision_tree.mutirao.") +
-                                        std::to_string(event["pid"].get<pid_t>()) +
-                                        std::string(core::kUnfinishedSuffix));
+    if (event["event"] == "data_read")
+      fs::create_directory_symlink(path("disk"), path("run/models"));
   });
   TrainConfig asked = config(data(), "decision_tree");
+  std::string said;
   try {
     train(asked, {.out = path("run"), .observer = &filler});
-    FAIL();
+    ADD_FAILURE();
   } catch (const core::Error& error) {
     EXPECT_EQ(error.code(), core::ErrorCode::kOutOfSpace);
-    EXPECT_THAT(error.what(),
-                HasSubstr("cannot write " + path("run/models/decision_tree.mutirao")));
+    said = error.what();
   }
+  ::umount(path("disk").c_str());
+  EXPECT_THAT(said, HasSubstr("cannot write " + path("run/models/decision_tree.mutirao")));
   EXPECT_FALSE(fs::exists(path("run/models/decision_tree.mutirao")));
   const RunResult left = read_run(path("run"));
   EXPECT_EQ(left.stopped, "interrupted");
   EXPECT_EQ(best_of(left), nullptr);
+}
+
+TEST_F(Train, AModelMayBeGivenMoreThanOnceUnderNamesOfItsOwn) {
+  TrainConfig asked = config(data());
+  asked.set.clear();
+  asked.models = {"small=random_forest", "linear_regression", "big=random_forest"};
+  parse_setting("small.n_estimators=2", asked);
+  parse_setting("big.n_estimators=4,max_depth=3", asked);
+  const RunResult result = run(asked);
+  ASSERT_EQ(result.leaderboard.size(), 4u);
+  const CandidateResult& small = row_of(result, "small");
+  EXPECT_EQ(small.estimator, "random_forest");
+  EXPECT_EQ(small.params.at("n_estimators"), "2");
+  EXPECT_EQ(row_of(result, "big").params.at("max_depth"), "3");
+  EXPECT_EQ(row_of(result, "linear_regression").estimator, "linear_regression");
+  EXPECT_EQ(small.model_file, "models/small.mutirao");
+  EXPECT_EQ(models::Model::load(path("run/models/big.mutirao")).name(), "random_forest");
+  EXPECT_THAT(
+      data::read_table(path("run/oof.parquet")).names(),
+      ElementsAre("row", "fold", "target", "baseline", "big", "linear_regression", "small"));
+  EXPECT_EQ(read_config(path("run/config.json")), asked);
+  EXPECT_EQ(to_json(read_run(path("run"))).dump(), to_json(result).dump());
 }
 
 class TrainRefuses : public Train {

@@ -2,25 +2,44 @@
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <numeric>
 #include <optional>
+#include <stop_token>
+#include <thread>
 #include <utility>
 
 #include "mutirao/core/process.hpp"
 #include "mutirao/data/splits.hpp"
+#include "mutirao/exec/cancellation.hpp"
 #include "mutirao/exec/progress.hpp"
 #include "mutirao/models/metrics.hpp"
 #include "mutirao/models/model.hpp"
 #include "mutirao/models/registry.hpp"
+#include "mutirao/train/internal/fold_file.hpp"
 #include "mutirao/train/result.hpp"
 
 namespace mutirao::train::internal {
 namespace {
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
+/// What a task has taken since it began.
+class Meter {
+ public:
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+  void write(FitResult& result) const {
+    result.seconds = seconds();
+    result.cpu_seconds = core::cpu_seconds() - cpu_start_;
+    result.peak_rss_bytes = core::peak_resident_bytes();
+  }
+
+ private:
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  const double cpu_start_ = core::cpu_seconds();
+};
 
 std::vector<double> gather(const core::SharedArray<double>& values,
                            std::span<const std::uint32_t> rows) {
@@ -37,6 +56,34 @@ struct Fitted {
   std::shared_ptr<models::Estimator> estimator;
   bool on_shared_codes = false;  // the encoder is that of data.codes
   std::vector<std::string> warnings;
+  std::uint64_t trees_kept = 0;
+  std::uint64_t trees_asked = 0;
+};
+
+/// A token that asks to stop when the task is asked to, or when time is up.
+class StopInTime {
+ public:
+  explicit StopInTime(double seconds) {
+    if (seconds <= 0.0) return;
+    timer_ = std::jthread([this, seconds](const std::stop_token& ended) {
+      std::mutex mutex;
+      std::condition_variable_any wake;
+      std::unique_lock lock(mutex);
+      wake.wait_for(lock, ended, std::chrono::duration<double>(seconds), [] { return false; });
+      if (!ended.stop_requested()) source_.request_stop();
+    });
+  }
+  std::stop_token token() const noexcept { return source_.get_token(); }
+
+ private:
+  struct Request {
+    std::stop_source& source;
+    void operator()() const noexcept { source.request_stop(); }
+  };
+
+  std::stop_source source_;
+  const std::stop_callback<Request> asked_{exec::this_task::stop_token(), Request{source_}};
+  std::jthread timer_;  // ends before the others
 };
 
 // Note [When the encoding of all rows serves a fold]
@@ -46,8 +93,8 @@ struct Fitted {
 // the whole run are those that the fold would make. Where a level occurs only among the tested
 // rows the two differ; then the fold encodes its rows itself.
 Fitted fit(const Candidate& candidate, const PreparedData& data,
-           std::span<const std::uint32_t> rows) {
-  const models::EstimatorInfo& info = models::find_estimator(candidate.model, data.task);
+           std::span<const std::uint32_t> rows, const FitLimit& limit) {
+  const models::EstimatorInfo& info = models::find_estimator(candidate.estimator, data.task);
   Fitted fitted;
   fitted.estimator = info.make(candidate.parameters);
   fitted.encoder = data::FeatureEncoder::fit(data.table, data.selection, rows, info.encoding);
@@ -57,6 +104,8 @@ Fitted fit(const Candidate& candidate, const PreparedData& data,
   context.progress = [](std::uint64_t done, std::uint64_t total) {
     exec::this_task::report_progress({.done = done, .total = total});
   };
+  const StopInTime stop(limit.seconds);
+  context.stop = stop.token();
   context.warn = [&fitted](const std::string& message) { fitted.warnings.push_back(message); };
   models::TrainingSet training;
   training.n_classes = data.classes.size();
@@ -108,7 +157,7 @@ std::vector<double> likeliest(std::span<const double> probabilities, std::size_t
   return classes;
 }
 
-void add_importances(const Fitted& fitted, FinalResult& result) {
+void add_importances(const Fitted& fitted, FitResult& result) {
   const std::vector<double>& importances = fitted.estimator->feature_importances();
   std::vector<std::size_t> order(importances.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -123,10 +172,11 @@ void add_importances(const Fitted& fitted, FinalResult& result) {
 
 }  // namespace
 
-FoldResult run_fold(const Candidate& candidate, const PreparedData& data, std::uint32_t fold) {
-  const auto start = std::chrono::steady_clock::now();
+FitResult run_fold(const Candidate& candidate, const PreparedData& data, std::uint32_t fold,
+                   const std::string& path, const FitLimit& limit) {
+  const Meter meter;
   const data::Split split = data::split_of(data.fold_numbers.span(), fold, data.learns);
-  const Fitted fitted = fit(candidate, data, split.train);
+  const Fitted fitted = fit(candidate, data, split.train, limit);
   std::vector<double> predictions;
   std::vector<double> probabilities;
   if (data.task == data::Task::kRegression) {
@@ -137,7 +187,7 @@ FoldResult run_fold(const Candidate& candidate, const PreparedData& data, std::u
   }
   const std::vector<double> truth = gather(data.y, split.test);
   const std::vector<double> weights = gather(data.weights, split.test);
-  FoldResult result;
+  FitResult result;
   for (const models::MetricValue& metric : models::all_metrics({.y_true = truth,
                                            .y_pred = predictions,
                                            .sample_weight = weights,
@@ -149,29 +199,35 @@ FoldResult run_fold(const Candidate& candidate, const PreparedData& data, std::u
   result.predictions = core::SharedArray<double>::copy_of(predictions);
   result.probabilities = core::SharedArray<double>::copy_of(probabilities);
   result.warnings = fitted.warnings;
-  result.seconds = seconds_since(start);
-  result.peak_rss_bytes = core::peak_resident_bytes();
+  result.trees_kept = fitted.trees_kept;
+  result.trees_asked = fitted.trees_asked;
+  write_fold(path, result);
+  meter.write(result);
   return result;
 }
 
-FinalResult run_final_fit(const Candidate& candidate, const PreparedData& data,
-                          const Destination& destination) {
-  const auto start = std::chrono::steady_clock::now();
+FitResult run_final_fit(const Candidate& candidate, const PreparedData& data,
+                        const Destination& destination, const FitLimit& limit) {
+  const Meter meter;
   std::vector<std::uint32_t> rows(data.rows());
   std::iota(rows.begin(), rows.end(), 0U);
-  Fitted fitted = fit(candidate, data, rows);
-  const double seconds = seconds_since(start);
+  Fitted fitted = fit(candidate, data, rows, limit);
+  const double seconds = meter.seconds();
   models::ModelInfo info{.target = destination.target,
                          .task = data.task,
                          .seed = candidate.seed,
                          .training_rows = data.rows(),
                          .classes = data.classes};
   if (!destination.id.empty()) info.id = destination.id;
-  FinalResult result{.warnings = std::move(fitted.warnings), .seconds = seconds};
+  FitResult result;
+  result.warnings = std::move(fitted.warnings);
+  result.trees_kept = fitted.trees_kept;
+  result.trees_asked = fitted.trees_asked;
   add_importances(fitted, result);
   models::Model(std::move(fitted.encoder), std::move(fitted.estimator), std::move(info))
       .save(destination.path);
-  result.peak_rss_bytes = core::peak_resident_bytes();
+  meter.write(result);
+  result.seconds = seconds;
   return result;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// What the process of a candidate is asked to do: one fold at a time, then the final fit.
+// What the processes of a candidate are asked to do: a fold each, or the final fit.
 
 #include <cstdint>
 #include <string>
@@ -17,41 +17,51 @@
 namespace mutirao::train::internal {
 
 struct Candidate {
-  std::string model;
+  std::string estimator;
   models::ParameterMap parameters;  // those that differ from their defaults
   std::uint64_t seed = 0;
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(model, parameters, seed);
+    archive(estimator, parameters, seed);
   }
 };
 
-struct FoldResult {
-  std::vector<double> metrics;              // in the order of the task's models::metrics()
+/// What a fit may take.
+struct FitLimit {
+  /// A forest that has grown for so long keeps the trees that it has; 0: no limit.
+  double seconds = 0.0;
+  /// Whether a forest that is asked to stop keeps the trees that it has.
+  bool keep_trees = false;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(seconds, keep_trees);
+  }
+};
+
+/// What a fit has found, of a fold or of all rows.
+struct FitResult {
+  // Of a fold: in the order of the task's models::metrics().
+  std::vector<double> metrics;
   core::SharedArray<double> predictions;    // of the tested rows, in their order
   core::SharedArray<double> probabilities;  // of classes: rows x n_classes, row-major
-  std::vector<std::string> warnings;        // of the fit
-  double seconds = 0.0;
+  // Of the final fit: what most of the model rests on, the most important first; empty where it
+  // does not tell.
+  std::vector<std::string> important_features;
+  std::vector<double> importances;
+  std::vector<std::string> warnings;
+  // Of a forest that was stopped: the trees it has, and those it was asked for; else both 0.
+  std::uint64_t trees_kept = 0;
+  std::uint64_t trees_asked = 0;
+  double seconds = 0.0;              // wall clock
+  double cpu_seconds = 0.0;          // of all threads
   std::uint64_t peak_rss_bytes = 0;  // of the process so far
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(metrics, predictions, probabilities, warnings, seconds, peak_rss_bytes);
-  }
-};
-
-struct FinalResult {
-  std::vector<std::string> warnings;  // of the fit
-  // What most of the model rests on, the most important first; empty where it does not tell.
-  std::vector<std::string> important_features;
-  std::vector<double> importances;
-  double seconds = 0.0;
-  std::uint64_t peak_rss_bytes = 0;
-
-  template <class Archive>
-  void serialize(Archive& archive) {
-    archive(warnings, important_features, importances, seconds, peak_rss_bytes);
+    archive(metrics, predictions, probabilities, important_features, importances, warnings,
+            trees_kept, trees_asked, seconds, cpu_seconds, peak_rss_bytes);
   }
 };
 
@@ -67,11 +77,13 @@ struct Destination {
   }
 };
 
-/// Fits on the rows that the fold learns from, and predicts those that it does.
-FoldResult run_fold(const Candidate& candidate, const PreparedData& data, std::uint32_t fold);
+/// Fits on the rows that the fold learns from, predicts those that it tests, and writes what it
+/// predicts to the file (fold_file.hpp).
+FitResult run_fold(const Candidate& candidate, const PreparedData& data, std::uint32_t fold,
+                   const std::string& path, const FitLimit& limit);
 
 /// Fits on all rows and saves the model.
-FinalResult run_final_fit(const Candidate& candidate, const PreparedData& data,
-                          const Destination& destination);
+FitResult run_final_fit(const Candidate& candidate, const PreparedData& data,
+                        const Destination& destination, const FitLimit& limit);
 
 }  // namespace mutirao::train::internal

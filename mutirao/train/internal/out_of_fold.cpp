@@ -37,7 +37,7 @@ OutOfFold::OutOfFold(const PreparedData& data)
     : predictions_(data.rows(), std::numeric_limits<double>::quiet_NaN()),
       probabilities_(data.rows() * data.classes.size(), std::numeric_limits<double>::quiet_NaN()) {}
 
-void OutOfFold::take(const PreparedData& data, std::uint32_t fold, const FoldResult& result) {
+void OutOfFold::take(const PreparedData& data, std::uint32_t fold, const FitResult& result) {
   const std::size_t classes = data.classes.size();
   std::size_t next = 0;
   for (std::size_t row = 0; row < data.rows(); ++row) {

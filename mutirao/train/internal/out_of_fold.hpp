@@ -19,7 +19,7 @@ class OutOfFold {
  public:
   explicit OutOfFold(const PreparedData& data);
   /// What the fold found for the rows that it tests.
-  void take(const PreparedData& data, std::uint32_t fold, const FoldResult& result);
+  void take(const PreparedData& data, std::uint32_t fold, const FitResult& result);
 
   /// One per row; of classes their indices.
   const std::vector<double>& predictions() const noexcept { return predictions_; }

@@ -8,7 +8,9 @@
 #include "mutirao/data/column_doubts.hpp"
 #include "mutirao/data/source.hpp"
 #include "mutirao/models/registry.hpp"
+#include "mutirao/train/candidates.hpp"
 #include "mutirao/train/internal/division.hpp"
+#include "mutirao/train/internal/fingerprint.hpp"
 #include "mutirao/train/internal/target.hpp"
 
 namespace mutirao::train::internal {
@@ -45,10 +47,10 @@ void describe_columns(const TrainConfig& config, const data::Table& source,
 }
 
 void encode(const TrainConfig& config, PreparedData& prepared) {
-  const std::vector<std::string> candidates = candidates_of(config, prepared.task);
+  const std::vector<CandidateName> candidates = candidates_of(config, prepared.task);
   const auto any = [&](auto wants) {
-    return std::any_of(candidates.begin(), candidates.end(), [&](const std::string& name) {
-      return wants(models::find_estimator(name, prepared.task));
+    return std::any_of(candidates.begin(), candidates.end(), [&](const CandidateName& name) {
+      return wants(models::find_estimator(name.estimator, prepared.task));
     });
   };
   if (!any([](const models::EstimatorInfo& info) {
@@ -69,6 +71,8 @@ void encode(const TrainConfig& config, PreparedData& prepared) {
 PreparedData prepare(const TrainConfig& config) {
   PreparedData prepared;
   const data::Table table = data::read_table(config.data, {.threads = config.cores.value_or(0)});
+  prepared.fingerprint = fingerprint_of(table);
+  prepared.reader = data::duckdb_version();
   decide_task(config, table, prepared);
   keep_usable_rows(config, table, prepared);
   take_target(config, prepared);

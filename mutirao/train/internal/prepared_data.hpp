@@ -34,6 +34,8 @@ struct PreparedData {
   data::FeatureSelection selection;
   core::SharedArray<std::uint32_t> fold_numbers;  // see data::split_of
   data::Learns learns = data::Learns::kFromAllOthers;
+  std::string fingerprint;            // of the table as it was read
+  std::string reader;                 // the version of the library that read it
   std::vector<std::string> notes;     // what was decided for the user
   std::vector<std::string> warnings;  // what the user should look at
 
@@ -47,7 +49,8 @@ struct PreparedData {
   template <class Archive>
   void serialize(Archive& archive) {
     archive(table, y, weights, classes, positive, source_rows, rows_dropped, task, selection,
-            fold_numbers, learns, notes, warnings, codes_encoder, codes, ranks);
+            fold_numbers, learns, fingerprint, reader, notes, warnings, codes_encoder, codes,
+            ranks);
   }
 };
 

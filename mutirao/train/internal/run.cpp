@@ -1,0 +1,369 @@
+#include "mutirao/train/internal/run.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "mutirao/core/error.hpp"
+#include "mutirao/core/file.hpp"
+#include "mutirao/core/memory_use.hpp"
+#include "mutirao/core/process.hpp"
+#include "mutirao/data/source.hpp"
+#include "mutirao/exec/core_budget.hpp"
+#include "mutirao/train/internal/fold_file.hpp"
+#include "mutirao/train/internal/work.hpp"
+
+namespace mutirao::train::internal {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+constexpr auto kLookEvery = 100ms;
+constexpr std::size_t kMostWarnings = 3;  // of one candidate
+// How often progress is an event: when a further twentieth is done, and now and then.
+constexpr std::uint64_t kProgressSteps = 20;
+constexpr auto kProgressAtLeastEvery = 10s;
+constexpr double kSoonShare = 0.97;     // of a time limit: fits are then asked to end
+constexpr double kGraceShare = 0.04;    // of a time limit: what they have for it
+constexpr double kShareOfMemory = 0.9;  // of what is available, that fits may take
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// How long a fit that was asked to end may go on, to keep what it has.
+std::chrono::milliseconds grace_of(const TrainConfig& config) {
+  const std::chrono::duration<double> share(config.time_limit.value_or(0.0) * kGraceShare);
+  return std::max(100ms, std::chrono::duration_cast<std::chrono::milliseconds>(share));
+}
+
+/// Errors of the run, not of a candidate.
+bool ends_the_run(const core::Error& error) {
+  return error.code() == core::ErrorCode::kOutOfSpace || error.code() == core::ErrorCode::kIo;
+}
+
+}  // namespace
+
+CoreLimit::CoreLimit(std::optional<std::size_t> cores)
+    : before_(exec::CoreBudget::current().cores()) {
+  if (cores) exec::CoreBudget::current().limit(std::min(*cores, exec::available_cores()));
+}
+
+CoreLimit::~CoreLimit() { exec::CoreBudget::current().limit(before_); }
+
+Run::Run(RunFolder& folder, const TrainConfig& config, const TrainOptions& options, History history)
+    : config_(config),
+      options_(options),
+      history_(std::move(history)),
+      folds_(fold_count(config)),
+      folder_(folder),
+      core_limit_(config.cores),
+      fit_processes_({.workers = exec::CoreBudget::current().cores(),
+                      .grace = grace_of(config),
+                      .max_tasks_per_worker = 1}) {}
+
+Run::~Run() { fit_processes_.shutdown(exec::Shutdown::kKill); }
+
+RunResult Run::go() {
+  Json start = {{"version", MUTIRAO_VERSION}, {"pid", ::getpid()}, {"host", core::host_name()}};
+  if (!history_.started) start["config"] = to_json(config_);
+  event(history_.started ? "run_resumed" : "run_started", start);
+  read_data();
+  check_same_data();
+  folder_.keep();
+  folder_.make_folder("models");
+  folder_.make_folder("folds");
+  describe_data();
+  folder_.sync();
+  plan_candidates();
+  scheduler_.emplace(*plan_, *this);
+  scheduler_->run();
+  const bool killed = stop() == Stop::kNow;
+  fit_processes_.shutdown(killed ? exec::Shutdown::kKill : exec::Shutdown::kWait);
+  if (!killed) give_up_the_rest();
+  remove_unfinished();
+  if (!killed) write_predictions();
+  return finish();
+}
+
+void Run::event(const std::string& name, const Json& fields) {
+  const Json json = folder_.append(name, fields);
+  if (options_.observer != nullptr) options_.observer->on_event(json);
+}
+
+void Run::plan_candidates() {
+  const auto available = static_cast<double>(core::available_memory());
+  plan_.emplace(PlanOptions{.cores = exec::CoreBudget::current().cores(),
+                            .memory_bytes = static_cast<std::uint64_t>(kShareOfMemory * available),
+                            .one_unit_per_candidate = config_.memory_limit.has_value(),
+                            .shortest_first = config_.time_limit.has_value()});
+  for (const CandidateName& name : candidates_of(config_, data_.task)) {
+    const auto set = config_.set.find(name.label);
+    candidates_.emplace_back(
+        name.label,
+        Candidate{.estimator = name.estimator,
+                  .parameters = set == config_.set.end() ? models::ParameterMap{} : set->second,
+                  .seed = config_.seed},
+        data_.task, folds_);
+  }
+  for (std::size_t candidate = 0; candidate < candidates_.size(); ++candidate) {
+    if (failed_before(candidates_[candidate])) continue;
+    take_up(candidate);
+    queue(candidate);
+  }
+}
+
+/// How it failed stands: the same would happen again.
+bool Run::failed_before(const CandidateRun& candidate) const {
+  const auto ended = history_.ended.find(candidate.label());
+  return ended != history_.ended.end() && ended->second != name_of(CandidateStatus::kOk);
+}
+
+/// Takes what was done of the candidate before.
+void Run::take_up(std::size_t number) {
+  CandidateRun& candidate = candidates_[number];
+  if (history_.begun.contains(candidate.label())) started_.insert(candidate.label());
+  const std::string begin = candidate.label() + ": ";
+  for (const std::string& warning : history_.warnings) {
+    if (warning.starts_with(begin)) said_[candidate.label()].insert(warning.substr(begin.size()));
+  }
+  const auto fits = history_.fits.find(candidate.label());
+  if (fits == history_.fits.end()) return;
+  for (const Json& fit : fits->second) {
+    if (fit.at("event") == "model_saved") {
+      std::error_code error;
+      if (fs::exists(folder_.inside(candidate.model_file()), error)) candidate.take(fit);
+      continue;
+    }
+    const std::uint32_t fold = fit.at("fold").get<std::uint32_t>() - 1;
+    const auto found = read_fold(folder_.inside(fold_file(candidate.label(), fold)), data_, fold);
+    if (!found) continue;
+    candidate.take(fit);
+    found_.try_emplace(candidate.label(), data_).first->second.take(data_, fold, *found);
+  }
+}
+
+/// What is left to do of it.
+std::vector<Unit> Run::units_of(std::size_t number) const {
+  const CandidateRun& candidate = candidates_[number];
+  std::vector<Unit> units;
+  for (std::uint32_t fold = 0; fold <= folds_; ++fold) {
+    if (candidate.has(fold)) continue;
+    const double rows = rows_of_fit(data_, config_, fold);
+    const std::uint64_t memory = memory_of_fit(candidate.fit(), data_, rows);
+    units.push_back({.candidate = number,
+                     .fold = fold,
+                     .work = work_of_fit(candidate.fit(), data_, rows),
+                     .memory_bytes = std::min(memory, config_.memory_limit.value_or(memory))});
+  }
+  return units;
+}
+
+void Run::queue(std::size_t number) {
+  const CandidateRun& candidate = candidates_[number];
+  const std::vector<Unit> units = units_of(number);
+  if (units.empty()) {
+    if (!history_.ended.contains(candidate.label())) conclude(number);
+    return;
+  }
+  double work = 0.0;
+  std::uint64_t memory = 0;
+  for (const Unit& unit : units) {
+    work += unit.work;
+    memory = std::max(memory, unit.memory_bytes);
+  }
+  event("candidate_queued", {{"model", candidate.label()},
+                             {"estimator", candidate.fit().estimator},
+                             {"fits", units.size()},
+                             {"work", work},
+                             {"memory_bytes", memory}});
+  plan_->add(units);
+}
+
+Json Run::names_of(const Unit& unit) const {
+  return {{"model", candidates_[unit.candidate].label()},
+          {"fold", is_final_fit(unit) ? Json(nullptr) : Json(unit.fold + 1)}};
+}
+
+exec::TaskOptions Run::options_of(const std::string& name) const {
+  exec::TaskOptions options{.name = name};
+  options.resources.memory_bytes = config_.memory_limit.value_or(0);
+  return options;
+}
+
+exec::Future<FitResult> Run::start(const Unit& unit) {
+  const CandidateRun& candidate = candidates_[unit.candidate];
+  if (!is_final_fit(unit)) {
+    return fit_processes_.submit(
+        options_of(fmt::format("{}, fold {}", candidate.label(), unit.fold + 1)), run_fold,
+        candidate.fit(), data_, unit.fold, folder_.inside(fold_file(candidate.label(), unit.fold)),
+        FitLimit{});
+  }
+  const Destination destination{.path = folder_.inside(candidate.model_file()),
+                                .target = config_.target,
+                                .id = config_.id.value_or("")};
+  return fit_processes_.submit(options_of(candidate.label() + ", final fit"), run_final_fit,
+                               candidate.fit(), data_, destination, FitLimit{});
+}
+
+void Run::on_started(const Unit& unit, pid_t process) {
+  const std::string& label = candidates_[unit.candidate].label();
+  if (started_.insert(label).second)
+    event("candidate_started", {{"model", label}, {"pid", process}});
+  Json started = names_of(unit);
+  started["folds"] = folds_;
+  started["pid"] = process;
+  event("fit_started", started);
+}
+
+void Run::on_progress(const Unit& unit, const UnitProgress& progress) {
+  const auto now = std::chrono::steady_clock::now();
+  Told& told = told_[{unit.candidate, unit.fold}];
+  if (progress.cores != 0 && std::exchange(told.cores, progress.cores) != progress.cores) {
+    Json held = names_of(unit);
+    held["pid"] = progress.process;
+    held["cores"] = progress.cores;
+    event("cores_held", held);
+  }
+  if (progress.done == 0 || progress.total <= 1) return;
+  const std::uint64_t twentieth = progress.done * kProgressSteps / progress.total;
+  if (std::exchange(told.anything, true) && twentieth == told.twentieth &&
+      now - told.at < kProgressAtLeastEvery)
+    return;
+  told.twentieth = twentieth;
+  told.at = now;
+  Json done = names_of(unit);
+  done["pid"] = progress.process;
+  done["done"] = progress.done;
+  done["total"] = progress.total;
+  event("progress", done);
+}
+
+void Run::on_done(const Unit& unit, const FitResult& result) {
+  CandidateRun& candidate = candidates_[unit.candidate];
+  warn(candidate, result.warnings);
+  if (result.trees_asked != 0) {
+    out_of_time_ = true;
+    warn(candidate,
+         {fmt::format(
+             "the time limit left it {} of {} trees in {}", result.trees_kept, result.trees_asked,
+             is_final_fit(unit) ? "its final fit" : fmt::format("fold {}", unit.fold + 1))});
+  }
+  if (!is_final_fit(unit))
+    found_.try_emplace(candidate.label(), data_).first->second.take(data_, unit.fold, result);
+  const Json done = candidate.event_of(unit.fold, result, *metric_);
+  event(done["event"].get<std::string>(), done);
+  candidate.take(done);
+}
+
+void Run::on_failed(const Unit& unit, std::exception_ptr failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const core::Error& error) {
+    if (ends_the_run(error)) throw;
+    // It was asked to end, and did: its candidate is concluded with those that never began.
+    if (error.code() == core::ErrorCode::kCancelled) return;
+  } catch (...) {
+    // Described below.
+  }
+  candidates_[unit.candidate].fail(failure);
+  scheduler_->give_up(unit.candidate);
+}
+
+void Run::on_ended(const Unit& unit) {
+  const CandidateRun& candidate = candidates_[unit.candidate];
+  if (!plan_->has(unit.candidate) && (candidate.complete() || candidate.failed()))
+    conclude(unit.candidate);
+}
+
+void Run::conclude(std::size_t number) {
+  const CandidateRun& candidate = candidates_[number];
+  CandidateResult row = candidate.row(*metric_);
+  if (row.status == CandidateStatus::kOk) {
+    CandidateDetails details = details_of(data_, found_.at(candidate.label()));
+    details.importances = std::move(row.details.importances);
+    row.details = std::move(details);
+  } else {
+    found_.erase(candidate.label());
+    // Of one that time ended, what is done serves when the run goes on.
+    std::error_code error;
+    if (row.status != CandidateStatus::kTimeout)
+      fs::remove(folder_.inside(candidate.model_file()), error);
+  }
+  Json ended = {{"candidate", to_json(row)}};
+  if (const Json details = to_json(row.details); !details.empty()) ended["details"] = details;
+  event("candidate_ended", ended);
+  folder_.sync();
+}
+
+/// Concludes the candidates that the time limit has not let end.
+void Run::give_up_the_rest() {
+  for (std::size_t number = 0; number < candidates_.size(); ++number) {
+    CandidateRun& candidate = candidates_[number];
+    if (candidate.complete() || candidate.failed() || failed_before(candidate)) continue;
+    out_of_time_ = true;
+    candidate.run_out_of_time();
+    conclude(number);
+  }
+}
+
+void Run::warn(const CandidateRun& candidate, const std::vector<std::string>& warnings) {
+  std::set<std::string>& said = said_[candidate.label()];
+  for (const std::string& text : warnings) {
+    if (said.size() < kMostWarnings && said.insert(text).second)
+      event("warning", {{"text", candidate.label() + ": " + text}});
+  }
+}
+
+/// What processes that died were writing.
+void Run::remove_unfinished() {
+  std::error_code error;
+  for (const char* folder : {"models", "folds"}) {
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder_.inside(folder), error)) {
+      if (entry.path().filename().string().ends_with(core::kUnfinishedSuffix))
+        fs::remove(entry.path(), error);
+    }
+  }
+}
+
+void Run::on_look() {
+  if (options_.observer != nullptr) options_.observer->on_tick();
+}
+
+bool Run::time_is_up() const {
+  return config_.time_limit && seconds_since(start_) >= *config_.time_limit * kSoonShare;
+}
+
+UnitListener::Stop Run::stop() {
+  if (options_.stop.stop_requested()) return Stop::kNow;
+  return time_is_up() ? Stop::kSoon : Stop::kNot;
+}
+
+void Run::write_predictions() {
+  if (found_.empty()) return;
+  data_process_
+      .submit({.name = "writing oof.parquet"}, data::write_parquet, folder_.inside("oof.parquet"),
+              out_of_fold_table(data_, config_.target, config_.id, found_))
+      .get();
+}
+
+RunResult Run::finish() {
+  Json stopped;
+  if (out_of_time_) stopped = "time_limit";
+  if (options_.stop.stop_requested()) stopped = "interrupted";
+  event("run_ended", {{"seconds", folder_.elapsed()}, {"stopped", stopped}});
+  folder_.sync();
+  if (stopped.is_null()) {
+    // All that it held is in oof.parquet.
+    std::error_code error;
+    fs::remove_all(folder_.inside("folds"), error);
+  }
+  return read_run(folder_.path());
+}
+
+}  // namespace mutirao::train::internal
