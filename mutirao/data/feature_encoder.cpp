@@ -6,6 +6,8 @@
 #include <limits>
 #include <numeric>
 #include <optional>
+#include <unordered_set>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -110,35 +112,54 @@ Column as_trained(const Column& column, ColumnType type) {
                            "give the same kind of values as in training");
 }
 
+// In the order in which they come first.
+std::vector<std::string> each_once(std::vector<std::string> names) {
+  std::unordered_set<std::string> seen;
+  std::erase_if(names, [&](const std::string& name) { return !seen.insert(name).second; });
+  return names;
+}
+
 }  // namespace
 
 FeatureEncoder FeatureEncoder::fit(const Table& table, const FeatureSelection& selection,
                                    std::span<const std::uint32_t> rows, Encoding encoding) {
   FeatureEncoder encoder;
-  encoder.encoding_ = encoding;
   for (const std::string& name : selection.features) {
     const Column& column = table.at(name);
     const bool category = std::find(selection.categorical.begin(), selection.categorical.end(),
                                     name) != selection.categorical.end();
     if (column.type == ColumnType::kText) {
-      encoder.add_text(column, true, rows);
+      encoder.add_text(column, true, rows, encoding);
     } else if (category) {
-      encoder.add_text(as_text(column), false, rows);
+      encoder.add_text(as_text(column), false, rows, encoding);
     } else {
-      encoder.add_numbers(column, rows);
+      encoder.add_numbers(column, rows, encoding);
     }
   }
   return encoder;
 }
 
+FeatureEncoder FeatureEncoder::side_by_side(std::span<const FeatureEncoder> encoders) {
+  FeatureEncoder all;
+  for (const FeatureEncoder& encoder : encoders) {
+    for (Feature feature : encoder.features_) {
+      feature.first += all.names_.size();
+      all.features_.push_back(std::move(feature));
+    }
+    all.names_.insert(all.names_.end(), encoder.names_.begin(), encoder.names_.end());
+  }
+  return all;
+}
+
 void FeatureEncoder::check() const {
-  bool good = encoding_ <= Encoding::kStandardized;
+  bool good = true;
   std::size_t first = 0;
   for (const Feature& feature : features_) {
+    const Encoding encoding = feature.encoding;
     std::size_t width = 1;
     std::size_t numbers = 0;  // of its columns
     if (feature.type == ColumnType::kText) {
-      if (encoding_ != Encoding::kCodes) {
+      if (encoding != Encoding::kCodes) {
         width = feature.levels.size() + (feature.others.empty() ? 0 : 1) +
                 (feature.has_missing ? 1 : 0);
       }
@@ -147,10 +168,10 @@ void FeatureEncoder::check() const {
         width = feature.has_hour ? kDateParts.size() : kDateParts.size() - 1;
       numbers = width;
     }
-    good = good && feature.type <= ColumnType::kTimestamp && feature.first == first &&
-           feature.width == width &&
-           feature.means.size() == (encoding_ == Encoding::kCodes ? 0 : numbers) &&
-           feature.scales.size() == (encoding_ == Encoding::kStandardized ? numbers : 0);
+    good = good && encoding <= Encoding::kStandardized && feature.type <= ColumnType::kTimestamp &&
+           feature.first == first && feature.width == width &&
+           feature.means.size() == (encoding == Encoding::kCodes ? 0 : numbers) &&
+           feature.scales.size() == (encoding == Encoding::kStandardized ? numbers : 0);
     first += width;
   }
   if (!good || first != names_.size()) {
@@ -160,16 +181,17 @@ void FeatureEncoder::check() const {
 }
 
 void FeatureEncoder::add_text(const Column& column, bool was_text,
-                              std::span<const std::uint32_t> rows) {
+                              std::span<const std::uint32_t> rows, Encoding encoding) {
   Feature feature;
   feature.column = column.name;
+  feature.encoding = encoding;
   feature.type = ColumnType::kText;
   feature.was_text = was_text;
   feature.first = names_.size();
   std::vector<std::size_t> count(column.levels.size());
   for (const std::uint32_t row : rows) {
     if (column.codes[row] == kMissingCode) {
-      feature.has_missing = encoding_ != Encoding::kCodes;
+      feature.has_missing = encoding != Encoding::kCodes;
     } else {
       ++count[column.codes[row]];
     }
@@ -179,7 +201,7 @@ void FeatureEncoder::add_text(const Column& column, bool was_text,
     if (count[level] > 0) seen.push_back(level);
   }
   std::vector<bool> own(column.levels.size(), true);
-  if (encoding_ != Encoding::kCodes && seen.size() > kMostLevels) {
+  if (encoding != Encoding::kCodes && seen.size() > kMostLevels) {
     std::vector<std::size_t> by_count = seen;
     std::stable_sort(by_count.begin(), by_count.end(),
                      [&](std::size_t a, std::size_t b) { return count[a] > count[b]; });
@@ -188,7 +210,7 @@ void FeatureEncoder::add_text(const Column& column, bool was_text,
   for (const std::size_t level : seen)
     (own[level] ? feature.levels : feature.others).push_back(column.levels[level]);
 
-  if (encoding_ == Encoding::kCodes) {
+  if (encoding == Encoding::kCodes) {
     names_.push_back(column.name);
   } else {
     for (const std::string& level : feature.levels)
@@ -200,9 +222,11 @@ void FeatureEncoder::add_text(const Column& column, bool was_text,
   features_.push_back(std::move(feature));
 }
 
-void FeatureEncoder::add_numbers(const Column& column, std::span<const std::uint32_t> rows) {
+void FeatureEncoder::add_numbers(const Column& column, std::span<const std::uint32_t> rows,
+                                 Encoding encoding) {
   Feature feature;
   feature.column = column.name;
+  feature.encoding = encoding;
   feature.type = column.type;
   feature.first = names_.size();
   if (column.type == ColumnType::kTimestamp) {
@@ -216,11 +240,11 @@ void FeatureEncoder::add_numbers(const Column& column, std::span<const std::uint
   } else {
     names_.push_back(column.name);
   }
-  if (encoding_ != Encoding::kCodes) {
+  if (encoding != Encoding::kCodes) {
     for (std::size_t part = 0; part < feature.width; ++part) {
       const double mean = mean_of(column, rows, column.type, part);
       feature.means.push_back(mean);
-      if (encoding_ == Encoding::kStandardized)
+      if (encoding == Encoding::kStandardized)
         feature.scales.push_back(scale_of(column, rows, column.type, part, mean));
     }
   }
@@ -270,7 +294,7 @@ void FeatureEncoder::transform_text(const Feature& feature, const Column& column
   mark(feature.levels, false);
   mark(feature.others, true);
 
-  if (encoding_ == Encoding::kCodes) {
+  if (feature.encoding == Encoding::kCodes) {
     std::span<double> values = out.writable_column(feature.first);
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const std::uint32_t code = column.codes[rows[i]];
@@ -296,12 +320,12 @@ void FeatureEncoder::transform_numbers(const Feature& feature, const Column& col
     std::span<double> values = out.writable_column(feature.first + part);
     for (std::size_t i = 0; i < rows.size(); ++i)
       values[i] = number_part(column, rows[i], feature.type, part);
-    if (encoding_ == Encoding::kCodes) continue;
+    if (feature.encoding == Encoding::kCodes) continue;
     const double mean = feature.means[part];
     for (double& value : values) {
       if (std::isnan(value)) value = mean;
     }
-    if (encoding_ != Encoding::kStandardized) continue;
+    if (feature.encoding != Encoding::kStandardized) continue;
     for (double& value : values) value = standardized(value, mean, feature.scales[part]);
   }
 }
@@ -309,7 +333,7 @@ void FeatureEncoder::transform_numbers(const Feature& feature, const Column& col
 std::vector<std::string> FeatureEncoder::input_columns() const {
   std::vector<std::string> columns;
   for (const Feature& feature : features_) columns.push_back(feature.column);
-  return columns;
+  return each_once(std::move(columns));
 }
 
 std::vector<std::string> FeatureEncoder::text_columns() const {
@@ -317,14 +341,14 @@ std::vector<std::string> FeatureEncoder::text_columns() const {
   for (const Feature& feature : features_) {
     if (feature.was_text) columns.push_back(feature.column);
   }
-  return columns;
+  return each_once(std::move(columns));
 }
 
 std::vector<OneHotBlock> FeatureEncoder::one_hot_blocks() const {
   std::vector<OneHotBlock> blocks;
-  if (encoding_ == Encoding::kCodes) return blocks;
   for (const Feature& feature : features_) {
-    if (feature.type == ColumnType::kText && feature.width > 0)
+    if (feature.encoding != Encoding::kCodes && feature.type == ColumnType::kText &&
+        feature.width > 0)
       blocks.push_back({feature.first, feature.width});
   }
   return blocks;

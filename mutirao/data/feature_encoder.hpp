@@ -14,7 +14,8 @@
 //              for missing, if it occurs); over 100 levels the 100 commonest and one for the rest
 //              of the training levels; unseen = zeros. Codes: the index of the training level in
 //              byte order; missing and unseen = NaN.
-// Thread safety: const use from any thread.
+// Encoders that stand side by side make the columns of each, one behind the other: for models of
+// models. Thread safety: const use from any thread.
 // Failure: core::InvalidInput when a column is missing or holds another kind of value than in
 // training; core::CorruptFile when an archive holds none that fit() could have made.
 
@@ -62,6 +63,7 @@ class FeatureEncoder {
   /// What was learned of one column of the table.
   struct Feature {
     std::string column;
+    Encoding encoding = Encoding::kOneHot;
     ColumnType type = ColumnType::kNumber;  // kText also for numbers that are to be categories
     std::size_t first = 0;                  // of its columns in the matrix
     std::size_t width = 1;
@@ -77,8 +79,8 @@ class FeatureEncoder {
     bool operator==(const Feature&) const = default;
     template <class Archive>
     void serialize(Archive& archive) {
-      archive(column, type, first, width, means, scales, was_text, has_hour, levels, others,
-              has_missing);
+      archive(column, encoding, type, first, width, means, scales, was_text, has_hour, levels,
+              others, has_missing);
     }
   };
 
@@ -86,20 +88,22 @@ class FeatureEncoder {
   /// Learns from the given rows of the table.
   static FeatureEncoder fit(const Table& table, const FeatureSelection& selection,
                             std::span<const std::uint32_t> rows, Encoding encoding);
+  /// Makes the columns of the first, then those of the second, and so on.
+  static FeatureEncoder side_by_side(std::span<const FeatureEncoder> encoders);
 
   /// rows.size() x width(), row i from rows[i].
   Matrix transform(const Table& table, std::span<const std::uint32_t> rows) const;
   /// All rows of the table.
   Matrix transform(const Table& table) const;
 
-  Encoding encoding() const noexcept { return encoding_; }
   /// The number of columns that transform() makes.
   std::size_t width() const noexcept { return names_.size(); }
   /// "carat", "cut=Ideal", "cut=(missing)", "cut=(other)", "sold.year", ...; width() of them.
   const std::vector<std::string>& feature_names() const noexcept { return names_; }
-  /// One for each of input_columns(), in that order.
+  /// In the order of the columns that they make. Encoders side by side may have several of one
+  /// column of the table.
   const std::vector<Feature>& features() const noexcept { return features_; }
-  /// The columns of a table that transform() needs.
+  /// The columns of a table that transform() needs, each once.
   std::vector<std::string> input_columns() const;
   /// Those of them that held text in training (not numbers treated as categories).
   std::vector<std::string> text_columns() const;
@@ -112,7 +116,7 @@ class FeatureEncoder {
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(encoding_, features_, names_);
+    archive(features_, names_);
     if constexpr (Archive::is_loading::value) check();
   }
 
@@ -120,14 +124,14 @@ class FeatureEncoder {
   /// Throws core::CorruptFile unless fit() could have made it: nothing is written or read outside
   /// a matrix because of what an archive says.
   void check() const;
-  void add_text(const Column& column, bool was_text, std::span<const std::uint32_t> rows);
-  void add_numbers(const Column& column, std::span<const std::uint32_t> rows);
+  void add_text(const Column& column, bool was_text, std::span<const std::uint32_t> rows,
+                Encoding encoding);
+  void add_numbers(const Column& column, std::span<const std::uint32_t> rows, Encoding encoding);
   void transform_text(const Feature& feature, const Column& column,
                       std::span<const std::uint32_t> rows, Matrix& out) const;
   void transform_numbers(const Feature& feature, const Column& column,
                          std::span<const std::uint32_t> rows, Matrix& out) const;
 
-  Encoding encoding_ = Encoding::kOneHot;
   std::vector<Feature> features_;
   std::vector<std::string> names_;
 };

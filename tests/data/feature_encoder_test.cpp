@@ -215,6 +215,39 @@ TEST(FeatureEncoder, NumbersCanBeCategories) {
   EXPECT_THAT(column(encoder.transform(table), 1), ElementsAre(1, 0, 1));
 }
 
+TEST(FeatureEncoder, StandsBesideOthersThatEncodeTheSameColumnsOtherwise) {
+  const Table table = mixed();
+  const FeatureSelection both = features({"x", "cut"});
+  const std::vector<FeatureEncoder> parts = {
+      FeatureEncoder::fit(table, both, all_rows(table), Encoding::kCodes),
+      FeatureEncoder::fit(table, both, all_rows(table), Encoding::kStandardized),
+      FeatureEncoder::fit(table, features({"x"}), all_rows(table), Encoding::kOneHot)};
+  const auto encoder = FeatureEncoder::side_by_side(parts);
+  EXPECT_THAT(encoder.feature_names(),
+              ElementsAre("x", "cut", "x", "cut=a", "cut=b", "cut=z", "cut=(missing)", "x"));
+  EXPECT_THAT(encoder.input_columns(), ElementsAre("x", "cut"));
+  EXPECT_THAT(encoder.text_columns(), ElementsAre("cut"));
+  ASSERT_EQ(encoder.one_hot_blocks().size(), 1u);
+  EXPECT_EQ(encoder.one_hot_blocks()[0].first, 3u);
+
+  core::Payload payload;
+  core::OutputArchive{payload}(encoder);
+  FeatureEncoder received;
+  core::InputArchive{payload.bytes, payload.attachments}(received);
+  EXPECT_EQ(received, encoder);
+  const Matrix together = received.transform(table);
+  std::size_t first = 0;
+  for (const FeatureEncoder& part : parts) {
+    const Matrix alone = part.transform(table);
+    for (std::size_t j = 0; j < alone.cols(); ++j) {
+      EXPECT_THAT(column(together, first + j),
+                  testing::Pointwise(NanSensitiveDoubleEq(), column(alone, j)));
+    }
+    first += alone.cols();
+  }
+  EXPECT_EQ(first, together.cols());
+}
+
 TEST(FeatureEncoder, ComesBackFromItsBytes) {
   const Table table = mixed();
   const auto encoder =

@@ -155,14 +155,21 @@ void add_input(OnnxGraph& graph, const Feature& feature) {
 }  // namespace
 
 std::string add_features(OnnxGraph& graph, const data::FeatureEncoder& encoder) {
-  for (const Feature& feature : encoder.features()) add_input(graph, feature);
-  const bool codes = encoder.encoding() == data::Encoding::kCodes;
+  // Encoders side by side may want a column of the table more than once.
+  std::set<std::string> inputs;
+  for (const Feature& feature : encoder.features()) {
+    if (inputs.insert(feature.column).second) add_input(graph, feature);
+  }
   std::vector<std::string> columns;
+  // What stands for missing; codes stay missing.
   std::vector<double> means(encoder.width(), 0.0);
   std::vector<double> scales(encoder.width(), 1.0);
   std::vector<double> shifts(encoder.width(), 0.0);
+  bool some_filled = false;
+  bool some_standardized = false;
   for (const Feature& feature : encoder.features()) {
     if (feature.width == 0) continue;
+    const bool codes = feature.encoding == data::Encoding::kCodes;
     if (feature.type == data::ColumnType::kText) {
       columns.push_back(codes ? add_codes(graph, feature.column, feature)
                               : add_one_hot(graph, feature.column, feature));
@@ -173,6 +180,12 @@ std::string add_features(OnnxGraph& graph, const data::FeatureEncoder& encoder) 
     } else {
       columns.push_back(feature.column);
     }
+    some_filled = some_filled || !codes;
+    some_standardized = some_standardized || feature.encoding == data::Encoding::kStandardized;
+    if (codes) {
+      std::fill_n(means.begin() + static_cast<std::ptrdiff_t>(feature.first), feature.width,
+                  std::numeric_limits<double>::quiet_NaN());
+    }
     for (std::size_t i = 0; i < feature.means.size(); ++i)
       means[feature.first + i] = feature.means[i];
     for (std::size_t i = 0; i < feature.scales.size(); ++i) {
@@ -181,10 +194,10 @@ std::string add_features(OnnxGraph& graph, const data::FeatureEncoder& encoder) 
     }
   }
   const std::string values = graph.concatenate(columns);
-  if (codes) return values;
+  if (!some_filled) return values;
   const std::string filled =
       graph.apply("Where", {graph.apply("IsNaN", {values}), graph.row(means), values});
-  if (encoder.encoding() == data::Encoding::kOneHot) return filled;
+  if (!some_standardized) return filled;
   return graph.apply("Div", {graph.apply("Sub", {filled, graph.row(shifts)}), graph.row(scales)});
 }
 
