@@ -7,6 +7,7 @@
 
 #include "mutirao/core/archive.hpp"
 #include "mutirao/core/error.hpp"
+#include "mutirao/models/blend.hpp"
 #include "mutirao/models/internal/model_file.hpp"
 #include "mutirao/models/internal/sections.hpp"
 #include "mutirao/models/registry.hpp"
@@ -67,8 +68,12 @@ Model Model::load(const std::string& path) {
   const SectionReader sections = internal::read_model_file(path, file);
   // What the sums cannot know: a file that was made to deceive.
   try {
-    std::shared_ptr<Estimator> estimator =
-        make_estimator(file.estimator, file.parameters, file.info.task);
+    std::shared_ptr<Estimator> estimator;
+    if (file.estimator == Blend::kName) {
+      estimator = std::make_shared<Blend>(file.info.task);
+    } else {
+      estimator = make_estimator(file.estimator, file.parameters, file.info.task);
+    }
     estimator->load(sections);
     data::FeatureEncoder encoder;
     core::InputArchive archive(sections.get<std::byte>("encoder"), {},

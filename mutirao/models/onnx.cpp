@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "mutirao/core/error.hpp"
+#include "mutirao/models/blend.hpp"
 #include "mutirao/models/decision_tree.hpp"
 #include "mutirao/models/dummy.hpp"
 #include "mutirao/models/extra_trees.hpp"
@@ -76,8 +77,31 @@ std::string linear(OnnxGraph& graph, const std::string& x, std::span<const doubl
   return graph.apply("Add", {products, graph.row(intercepts)});
 }
 
+/// The weighted sum of what `add` gives for each member of a blend from its columns of x.
+template <class Add>
+std::string weighted(OnnxGraph& graph, const std::string& x, const Blend& blend, const Add& add) {
+  std::string sum;
+  for (const BlendMember& member : blend.members()) {
+    std::string columns = x;
+    if (member.n_columns != 0) {
+      const auto one = [&](std::size_t value) {
+        const auto number = static_cast<std::int64_t>(value);
+        return graph.list(std::span(&number, 1));
+      };
+      columns = graph.apply("Slice", {x, one(member.first_column),
+                                      one(member.first_column + member.n_columns), one(1)});
+    }
+    const std::string part = graph.apply(
+        "Mul", {add(graph, columns, *member.estimator), graph.scalar(member.weight)});
+    sum = sum.empty() ? part : graph.apply("Add", {sum, part});
+  }
+  return sum;
+}
+
 /// n_rows x 1, float64.
 std::string add_numbers(OnnxGraph& graph, const std::string& x, const Estimator& estimator) {
+  if (const auto* blend = dynamic_cast<const Blend*>(&estimator))
+    return weighted(graph, x, *blend, add_numbers);
   if (const TreeNodes* trees = trees_of(estimator))
     return graph.cast(add_trees(graph, x, *trees), OnnxType::kDouble);
   if (const auto* boosted = dynamic_cast<const GradientBoostingRegressor*>(&estimator))
@@ -116,6 +140,8 @@ std::string probabilities(OnnxGraph& graph, const std::string& scores, std::size
 
 /// n_rows x n_classes, float64.
 std::string add_probabilities(OnnxGraph& graph, const std::string& x, const Estimator& estimator) {
+  if (const auto* blend = dynamic_cast<const Blend*>(&estimator))
+    return weighted(graph, x, *blend, add_probabilities);
   const std::size_t n_classes = estimator.n_classes();
   if (const TreeNodes* trees = trees_of(estimator)) {
     const std::string mean = graph.cast(add_trees(graph, x, *trees), OnnxType::kDouble);

@@ -53,14 +53,16 @@ SearchSpace forest_space(data::Task task) {
 }
 
 SearchSpace boosting_space() {
+  // Learning rates and rounds that go together: either alone decides little.
   return {
-      {"n_estimators", Kind::kLogInteger, 100, 1000},
-      {"learning_rate", Kind::kLogUniform, 0.01, 0.3},
-      {"max_depth", Kind::kInteger, 3, 10},
-      {"min_child_weight", Kind::kLogUniform, 1.0, 100.0},
+      {"n_estimators", Kind::kLogInteger, 200, 500},
+      {"learning_rate", Kind::kLogUniform, 0.02, 0.07},
+      {"max_depth", Kind::kInteger, 5, 10},
+      {"min_child_weight", Kind::kLogUniform, 1.0, 10.0},
       {"subsample", Kind::kUniform, 0.5, 1.0},
-      {"colsample_bytree", Kind::kUniform, 0.5, 1.0},
-      {"reg_lambda", Kind::kLogUniform, 0.1, 10.0},
+      {"colsample_bytree", Kind::kUniform, 0.7, 1.0},
+      {"reg_lambda", Kind::kLogUniform, 0.1, 5.0},
+      {"max_bin", Kind::kLogInteger, 256, 2048},
   };
 }
 

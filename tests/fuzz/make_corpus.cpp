@@ -1,4 +1,5 @@
-// Writes what the fuzzer begins with: a small model of every estimator, on columns of every kind.
+// Writes what the fuzzer begins with: a small model of every estimator, on columns of every kind,
+// and ensembles of two.
 //
 //   make_corpus FOLDER
 
@@ -12,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include "mutirao/models/blend.hpp"
 #include "mutirao/models/model.hpp"
 #include "mutirao/models/registry.hpp"
 
@@ -52,6 +54,25 @@ models::ParameterMap parameters_of(const models::EstimatorInfo& info) {
   return parameters;
 }
 
+/// Two models of a folder as one, each with its own columns.
+models::Model ensemble_of(const std::vector<std::filesystem::path>& paths) {
+  std::vector<data::FeatureEncoder> encoders;
+  std::vector<models::BlendMember> members;
+  std::size_t first = 0;
+  models::ModelInfo info;
+  for (const std::filesystem::path& path : paths) {
+    const auto model = std::make_shared<const models::Model>(models::Model::load(path));
+    info = model->info();
+    encoders.push_back(model->encoder());
+    members.push_back({.estimator = {model, &model->estimator()},
+                       .first_column = first,
+                       .n_columns = model->encoder().width()});
+    first += model->encoder().width();
+  }
+  return {data::FeatureEncoder::side_by_side(encoders), std::make_shared<models::Blend>(members),
+          info};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -76,5 +97,13 @@ int main(int argc, char** argv) {
       models::Model(encoder, estimator, {.target = "y", .task = info.task, .training_rows = kRows})
           .save(std::filesystem::path(argv[1]) / name);
     }
+  }
+  const std::filesystem::path folder = argv[1];
+  ensemble_of({folder / "decision_tree.mutirao", folder / "ridge.mutirao"})
+      .save(folder / "ensemble.mutirao");
+  for (const std::string classes : {"_2_classes", "_3_classes"}) {
+    ensemble_of({folder / ("decision_tree" + classes + ".mutirao"),
+                 folder / ("logistic_regression" + classes + ".mutirao")})
+        .save(folder / ("ensemble" + classes + ".mutirao"));
   }
 }

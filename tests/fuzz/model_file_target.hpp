@@ -44,6 +44,7 @@ inline bool read_and_predict(std::span<const std::byte> bytes) {
     words[0] = std::nullopt;
     try {
       for (const data::FeatureEncoder::Feature& feature : model->encoder().features()) {
+        if (table.find(feature.column) != nullptr) continue;
         const bool is_text = feature.type == data::ColumnType::kText;
         data::Column column = is_text ? data::text_column(feature.column, words)
                                       : data::number_column(feature.column, numbers);
@@ -51,7 +52,7 @@ inline bool read_and_predict(std::span<const std::byte> bytes) {
         table.add(std::move(column));
       }
       model->predict(table);
-    } catch (const core::Error&) {  // two columns of one name, values that are too large
+    } catch (const core::Error&) {  // values that are too large
     }
     const std::size_t width = model->estimator().n_features();
     std::vector<double> x(rows * width);

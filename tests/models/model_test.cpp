@@ -1,7 +1,9 @@
 #include "mutirao/models/model.hpp"
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <numeric>
 #include <string>
@@ -10,9 +12,15 @@
 #include <unistd.h>
 
 #include <gtest/gtest.h>
+#include <cereal/types/map.hpp>
+#include <cereal/types/string.hpp>
+#include <cereal/types/vector.hpp>
 
+#include "mutirao/core/archive.hpp"
 #include "mutirao/core/error.hpp"
+#include "mutirao/models/blend.hpp"
 #include "mutirao/models/internal/model_file.hpp"
+#include "mutirao/models/internal/sections.hpp"
 #include "mutirao/models/random_forest.hpp"
 #include "mutirao/models/registry.hpp"
 #include "reference.hpp"
@@ -94,6 +102,26 @@ Model model_of(const std::string& name, const data::Table& table,
   return model_of(find_estimator(name), table, parameters);
 }
 
+/// Of a tree, whose columns are codes, and a linear model, whose columns are standardized.
+Model ensemble_of(data::Task task, const data::Table& table) {
+  const bool numbers = task == data::Task::kRegression;
+  std::vector<data::FeatureEncoder> encoders;
+  std::vector<BlendMember> members;
+  std::size_t first = 0;
+  for (const char* name : {"decision_tree", numbers ? "ridge" : "logistic_regression"}) {
+    const auto model = std::make_shared<const Model>(model_of(find_estimator(name, task), table));
+    encoders.push_back(model->encoder());
+    members.push_back({.estimator = {model, &model->estimator()},
+                       .weight = members.empty() ? 0.3 : 0.7,
+                       .first_column = first,
+                       .n_columns = model->encoder().width()});
+    first += model->encoder().width();
+  }
+  return {data::FeatureEncoder::side_by_side(encoders),
+          std::make_shared<Blend>(members),
+          {.target = "target", .task = task, .seed = 3, .training_rows = table.rows()}};
+}
+
 /// Parameters that make its file small, where there are any.
 ParameterMap few_of(const EstimatorInfo& info) {
   for (const ParameterInfo& parameter : info.parameters) {
@@ -124,6 +152,98 @@ TEST_F(ModelFile, KeepsEveryModelToTheBit) {
     loaded.save(path("b.mutirao"));
     EXPECT_EQ(read(path("b.mutirao")), read(path()));
   }
+}
+
+TEST_F(ModelFile, KeepsAnEnsembleWithAllItsMembersToTheBit) {
+  const data::Table table = table_of(100);
+  for (const data::Task task : {data::Task::kRegression, data::Task::kClassification}) {
+    const Model model = ensemble_of(task, table);
+    model.save(path());
+    const Model loaded = Model::load(path());
+    EXPECT_EQ(loaded.predict(table), model.predict(table));
+    if (task == data::Task::kClassification) {
+      EXPECT_EQ(loaded.predict_proba(table), model.predict_proba(table));
+    }
+    EXPECT_EQ(loaded.name(), "ensemble");
+    EXPECT_EQ(loaded.estimator().parameters(), model.estimator().parameters());
+    EXPECT_EQ(loaded.input_columns(), model_of("decision_tree", table).input_columns());
+    loaded.save(path("b.mutirao"));
+    EXPECT_EQ(read(path("b.mutirao")), read(path()));
+  }
+  EXPECT_EQ(Model::load(path()).estimator().parameters().at("decision_tree"), "0.3");
+}
+
+/// Says that it is an ensemble, whatever it is.
+class Pretender final : public Estimator {
+ public:
+  Pretender(const Estimator& real, std::function<void(SectionWriter&)> write)
+      : real_(real), write_(std::move(write)) {}
+  std::string_view name() const noexcept override { return Blend::kName; }
+  ParameterMap parameters() const override { return {}; }
+  std::unique_ptr<Estimator> clone() const override { return nullptr; }
+  void fit(const TrainingSet&, const FitContext&) override {}
+  bool fitted() const noexcept override { return true; }
+  std::size_t n_features() const noexcept override { return real_.n_features(); }
+  void save(SectionWriter& writer) const override { write_(writer); }
+  void load(const SectionReader&) override {}
+
+ private:
+  void predict_rows(data::MatrixView, std::optional<std::span<const std::uint32_t>>,
+                    std::span<double>, exec::CoreBudget&) const override {}
+
+  const Estimator& real_;
+  std::function<void(SectionWriter&)> write_;
+};
+
+TEST_F(ModelFile, RefusesEnsemblesThatCannotBe) {
+  struct Member {
+    std::string label, estimator;
+    ParameterMap parameters;
+    double weight;
+    std::uint64_t first, count;
+    void serialize(core::OutputArchive& archive) {
+      archive(label, estimator, parameters, weight, first, count);
+    }
+  };
+  const data::Table table = table_of(60);
+  const Model tree = model_of("decision_tree", table);
+  const std::uint64_t width = tree.encoder().width();
+  const auto refused = [&](std::uint64_t n_features, std::vector<Member> members) {
+    const auto write = [&](SectionWriter& writer) {
+      core::Payload payload;
+      core::OutputArchive{payload}(n_features, members);
+      writer.keep("members", std::span<const std::byte>(payload.bytes));
+      for (std::size_t i = 0; i < members.size(); ++i) {
+        SectionWriter of_member;
+        tree.estimator().save(of_member);
+        writer.take("member_" + std::to_string(i) + ".", std::move(of_member));
+      }
+    };
+    Model(tree.encoder(), std::make_shared<Pretender>(tree.estimator(), write),
+          {.target = "target"})
+        .save(path());
+    return !complaint(path()).empty();
+  };
+  const Member good{"a", "decision_tree", {}, 1.0, 0, 0};
+  const auto with = [&](auto change) {
+    Member changed = good;
+    change(changed);
+    return std::vector<Member>{changed};
+  };
+  EXPECT_FALSE(refused(width, {good}));
+  EXPECT_FALSE(refused(width, with([&](Member& m) { m.count = width; })));
+  EXPECT_TRUE(refused(width, {}));
+  EXPECT_TRUE(refused(0, {good}));
+  EXPECT_TRUE(refused(width + 1, {good}));
+  EXPECT_TRUE(refused(width, {good, good}));  // weights of 2
+  EXPECT_TRUE(refused(width, with([](Member& m) { m.estimator = "ensemble"; })));
+  EXPECT_TRUE(refused(width, with([](Member& m) { m.estimator = "ridge"; })));
+  EXPECT_TRUE(refused(width, with([](Member& m) { m.parameters["x"] = "1"; })));
+  EXPECT_TRUE(refused(width, with([](Member& m) { m.weight = -1.0; })));
+  EXPECT_TRUE(refused(width, with([](Member& m) { m.weight = std::nan(""); })));
+  EXPECT_TRUE(refused(width, with([](Member& m) { m.first = 1; })));
+  EXPECT_TRUE(refused(width, with([&](Member& m) { m.count = width - 1; })));
+  EXPECT_TRUE(refused(width, with([&](Member& m) { m.first = ~0ULL, m.count = width; })));
 }
 
 TEST_F(ModelFile, KeepsTheLabelsOfClasses) {
@@ -158,6 +278,14 @@ TEST_F(ModelFile, NoticesAFlippedBitAnywhere) {
       write(path("damaged"), damaged);
       EXPECT_NE(complaint(path("damaged")), "") << info.class_name << " byte " << at;
     }
+  }
+  ensemble_of(data::Task::kRegression, table).save(path());
+  const std::string bytes = read(path());
+  for (std::size_t at = 0; at < bytes.size(); at += 3) {
+    std::string damaged = bytes;
+    damaged[at] = static_cast<char>(damaged[at] ^ (1 << (at % 8)));
+    write(path("damaged"), damaged);
+    EXPECT_NE(complaint(path("damaged")), "") << "ensemble byte " << at;
   }
 }
 

@@ -38,6 +38,12 @@ class SectionWriter {
     kept_.push_back(std::make_unique<std::vector<std::byte>>(bytes.begin(), bytes.end()));
     sections_.push_back({std::move(name), *kept_.back()});
   }
+  /// Takes over what another has collected, under names that begin with `prefix`.
+  void take(const std::string& prefix, SectionWriter other) {
+    for (Section& section : other.sections_)
+      sections_.push_back({prefix + section.name, section.bytes});
+    for (auto& bytes : other.kept_) kept_.push_back(std::move(bytes));
+  }
   const std::vector<Section>& sections() const noexcept { return sections_; }
 
  private:
@@ -62,6 +68,15 @@ class SectionReader {
     }
     throw core::CorruptFile("the model file lacks its section '" + std::string(name) + "'",
                             "train the model again; the file cannot be used");
+  }
+  /// The sections whose names begin with `prefix`, by the rest of their names.
+  SectionReader within(std::string_view prefix) const {
+    std::vector<SectionWriter::Section> inside;
+    for (const auto& section : sections_) {
+      if (section.name.starts_with(prefix))
+        inside.push_back({section.name.substr(prefix.size()), section.bytes});
+    }
+    return {std::move(inside), owner_};
   }
   /// Keeps the file mapped.
   const std::shared_ptr<const void>& owner() const noexcept { return owner_; }
