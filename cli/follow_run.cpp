@@ -14,6 +14,7 @@
 #include "mutirao/core/terminal.hpp"
 #include "mutirao/report/html_report.hpp"
 #include "mutirao/report/leaderboard.hpp"
+#include "mutirao/train/candidates.hpp"
 #include "mutirao/train/run_folder.hpp"
 
 namespace mutirao::cli {
@@ -33,7 +34,9 @@ int exit_code_of(const train::RunResult& result) {
   std::size_t ok = 0;
   for (const train::CandidateResult& row : result.leaderboard) {
     // What a time limit has left out has not failed.
-    if (row.baseline || row.status == train::CandidateStatus::kTimeout) continue;
+    if (row.baseline || row.model == train::kEnsemble ||
+        row.status == train::CandidateStatus::kTimeout)
+      continue;
     ++candidates;
     ok += row.status == train::CandidateStatus::kOk ? 1 : 0;
   }

@@ -61,7 +61,11 @@ std::string live_line(const LiveFit& fit, double seconds, std::size_t width) {
   const std::string stage =
       fit.fold.is_null() ? "final fit" : fmt::format("fold {}/{}", fit.fold.dump(), fit.folds);
   std::string units;
-  if (fit.total > 1) units = fmt::format("trees {}/{}", fit.done, fit.total);
+  if (!fit.draw.is_null()) {
+    units = fmt::format("draw {}", fit.draw.dump());
+  } else if (fit.total > 1) {
+    units = fmt::format("trees {}/{}", fit.done, fit.total);
+  }
   const std::string line =
       fmt::format("  {:<18} {:<11} {:<16} {:>3} core{} {:>9}", fit.model, stage, units, fit.cores,
                   fit.cores == 1 ? " " : "s", report::duration_text(seconds));
@@ -92,11 +96,12 @@ void ProgressDisplay::follow(const train::Json& event) {
   if (!event.contains("model")) return;
   const auto model = event.at("model").get<std::string>();
   const train::Json fold = event.value("fold", train::Json());
+  const train::Json draw = event.value("draw", train::Json());
   const auto found = std::find_if(running_.begin(), running_.end(), [&](const LiveFit& fit) {
-    return fit.model == model && fit.fold == fold;
+    return fit.model == model && fit.fold == fold && fit.draw == draw;
   });
   if (name == "fit_started") {
-    running_.push_back({.model = model, .fold = fold, .folds = event.at("folds")});
+    running_.push_back({.model = model, .fold = fold, .draw = draw, .folds = event.at("folds")});
   } else if (found == running_.end()) {
     return;
   } else if (name == "progress") {
@@ -104,7 +109,7 @@ void ProgressDisplay::follow(const train::Json& event) {
     found->total = event.at("total");
   } else if (name == "cores_held") {
     found->cores = event.at("cores");
-  } else if (name == "fold_done" || name == "model_saved") {
+  } else if (name == "fold_done" || name == "model_saved" || name == "draw_done") {
     running_.erase(found);
   }
 }

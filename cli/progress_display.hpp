@@ -17,6 +17,7 @@ namespace mutirao::cli {
 struct LiveFit {
   std::string model;
   train::Json fold;  ///< from 1; null: the final fit
+  train::Json draw;  ///< null: none, else the number of the draw that is tried out for it
   std::size_t folds = 0;
   std::uint64_t done = 0;   ///< units (trees)
   std::uint64_t total = 0;  ///< 0: not known

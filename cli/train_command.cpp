@@ -22,10 +22,11 @@ namespace {
 /// The options as they were typed; empty: not given.
 struct Typed {
   std::string data, target, models, task, folds, test_size, metric, seed, cores, out, config, drop,
-      id, categorical, weight, group, time, positive, time_limit, memory_limit, events;
+      id, categorical, weight, group, time, positive, time_limit, memory_limit, events, search;
   std::vector<std::string> set;
   bool json = false;
   bool quiet = false;
+  bool no_ensemble = false;
 };
 
 /// "a,b,c" in its parts; a comma inside double quotes divides nothing.
@@ -135,6 +136,8 @@ train::TrainConfig config_of(const Typed& typed) {
   if (!typed.time_limit.empty()) config.time_limit = seconds_of(typed.time_limit);
   if (!typed.memory_limit.empty()) config.memory_limit = bytes_of(typed.memory_limit);
   for (const std::string& setting : typed.set) train::parse_setting(setting, config);
+  if (!typed.search.empty()) config.search = whole_number<std::size_t>(typed.search, "--search", 2);
+  if (typed.no_ensemble) config.ensemble = false;
   if (!typed.drop.empty()) config.drop = list_of(typed.drop, "--drop");
   if (!typed.id.empty()) config.id = typed.id;
   if (!typed.categorical.empty()) config.categorical = list_of(typed.categorical, "--categorical");
@@ -227,6 +230,14 @@ Action add_train(CLI::App& app) {
       ->add_option("--config", typed->config,
                    "a file with these options, such as config.json of a run folder")
       ->type_name("FILE");
+  command
+      ->add_option(
+          "--search", typed->search,
+          "try so many draws of each model's parameters, the first being the defaults; the "
+          "best is chosen inside each fold")
+      ->type_name("N");
+  command->add_flag("--no-ensemble", typed->no_ensemble,
+                    "leave out the weighted mean of all models");
   command->add_option("--drop", typed->drop, "columns not to learn from")->type_name("C,C");
   command->add_option("--id", typed->id, "the column that names the rows; not learned from")
       ->type_name("C");

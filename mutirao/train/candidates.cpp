@@ -35,7 +35,8 @@ CandidateName candidate_named(const std::string& text) {
     throw core::InvalidArgument(fmt::format("'{}' cannot be the name of a model", name.label),
                                 "use letters, digits, '_' and '-': small=random_forest");
   }
-  if (name.label != name.estimator && (is_estimator(name.label) || name.label == "all")) {
+  if (name.label != name.estimator &&
+      (is_estimator(name.label) || name.label == "all" || name.label == kEnsemble)) {
     throw core::InvalidArgument(
         fmt::format("'{}' cannot be the name of a {}: it means something else", name.label,
                     name.estimator),
@@ -68,6 +69,18 @@ std::string estimator_of(const TrainConfig& config, const std::string& label) {
     if (text.starts_with(label + "=")) return text.substr(label.size() + 1);
   }
   return label;
+}
+
+models::SearchSpace space_of(const TrainConfig& config, const CandidateName& name,
+                             data::Task task) {
+  if (!config.search) return {};
+  models::SearchSpace space = models::search_space(name.estimator, task);
+  if (const auto set = config.set.find(name.label); set != config.set.end()) {
+    std::erase_if(space, [&](const models::Distribution& each) {
+      return set->second.contains(each.parameter);
+    });
+  }
+  return space;
 }
 
 void parse_setting(std::string_view text, TrainConfig& config) {

@@ -15,12 +15,15 @@
 #include <vector>
 
 #include "mutirao/data/feature_selection.hpp"
+#include "mutirao/models/search_space.hpp"
 #include "mutirao/train/config.hpp"
 
 namespace mutirao::train {
 
 /// The name of the model that predicts without features and never counts as a candidate.
 inline constexpr const char* kBaseline = "baseline";
+/// The name of the weighted mean of all candidates, which is none itself.
+inline constexpr const char* kEnsemble = "ensemble";
 
 struct CandidateName {
   std::string label;      ///< "small"
@@ -41,6 +44,10 @@ std::vector<CandidateName> candidates_of(const TrainConfig& config, data::Task t
 /// The estimator that the label means among the models of the configuration; itself, if none has
 /// it.
 std::string estimator_of(const TrainConfig& config, const std::string& label);
+
+/// What there is to search of the candidate: nothing without --search, and nothing that --set
+/// fixes.
+models::SearchSpace space_of(const TrainConfig& config, const CandidateName& name, data::Task task);
 
 /// Adds the parameters of "small.n_estimators=50,max_features=3" to config.set; the models must be
 /// there already. Names and values are checked: those that are right for one task pass.

@@ -16,11 +16,12 @@
 namespace mutirao::train {
 namespace {
 
-const std::vector<std::string> kKeys = {"data",         "target", "task", "models",  "folds",
-                                        "test-size",    "metric", "seed", "cores",   "time-limit",
-                                        "memory-limit", "set",    "drop", "id",      "categorical",
-                                        "weight",       "group",  "time", "positive"};
+const std::vector<std::string> kKeys = {
+    "data", "target", "task",        "models",       "folds", "test-size", "metric",
+    "seed", "cores",  "time-limit",  "memory-limit", "set",   "search",    "ensemble",
+    "drop", "id",     "categorical", "weight",       "group", "time",      "positive"};
 constexpr const char* kAllModels = "all";
+constexpr std::size_t kMostDraws = 100'000;
 constexpr double kLongestTime = 1e8;                // seconds
 constexpr std::uint64_t kLeastMemory = 16'000'000;  // bytes: an empty process
 
@@ -59,6 +60,11 @@ class KeyReader {
     if (!json_.contains(key)) return std::nullopt;
     if (!json_[key].is_number_unsigned()) refuse(key, "a whole number of at least 0");
     return json_[key].get<Integer>();
+  }
+  void flag(const char* key, bool& out) const {
+    if (!json_.contains(key)) return;
+    if (!json_[key].is_boolean()) refuse(key, "true or false");
+    out = json_[key].get<bool>();
   }
   std::optional<double> number(const char* key) const {
     if (!json_.contains(key)) return std::nullopt;
@@ -213,6 +219,20 @@ void check_is_trained(const std::string& name, const std::vector<CandidateName>&
       fmt::format("add it to --models, or leave out --set {}...", name));
 }
 
+/// Something must be there to search.
+void check_search(const TrainConfig& config, data::Task task) {
+  if (!config.search) return;
+  std::string names;
+  for (const CandidateName& name : candidates_of(config, task)) {
+    if (!space_of(config, name, task).empty()) return;
+    if (name.label != kBaseline) names += (names.empty() ? "" : ", ") + name.label;
+  }
+  throw core::InvalidArgument(
+      fmt::format("--search {}: an empty search space: there is nothing to search of {}",
+                  *config.search, names),
+      "leave out --search, set fewer parameters with --set, or name other --models");
+}
+
 }  // namespace
 
 void check(const TrainConfig& config) {
@@ -244,6 +264,11 @@ void check(const TrainConfig& config) {
         fmt::format("--memory-limit must be at least 16 MB, not {} bytes", *config.memory_limit),
         "write it as 500MB or 4GB");
   }
+  if (config.search && (*config.search < 2 || *config.search > kMostDraws)) {
+    throw core::InvalidArgument(
+        fmt::format("--search must be from 2 to {} draws, not {}", kMostDraws, *config.search),
+        "the first draw is the defaults: give 20 for 19 others");
+  }
   check_columns(config);
 }
 
@@ -256,6 +281,7 @@ void check_for(const TrainConfig& config, data::Task task) {
     models::make_estimator(estimator_of(config, name), parameters, task);
     check_is_trained(name, candidates_of(config, task));
   }
+  check_search(config, task);
   metric_of(config, task);
   if (config.positive && task == data::Task::kRegression) {
     throw core::InvalidArgument(
@@ -285,6 +311,8 @@ Json to_json(const TrainConfig& config) {
     json["set"][model] = Json::object();
     for (const auto& [name, value] : parameters) json["set"][model][name] = value;
   }
+  if (config.search) json["search"] = *config.search;
+  if (!config.ensemble) json["ensemble"] = false;
   if (!config.drop.empty()) json["drop"] = config.drop;
   if (config.id) json["id"] = *config.id;
   if (!config.categorical.empty()) json["categorical"] = config.categorical;
@@ -322,6 +350,8 @@ TrainConfig config_from_json(const Json& json, const std::string& where) {
   config.time_limit = read.number("time-limit");
   config.memory_limit = read.whole_number<std::uint64_t>("memory-limit");
   read.settings("set", config.set);
+  config.search = read.whole_number<std::size_t>("search");
+  read.flag("ensemble", config.ensemble);
   read.texts("drop", config.drop);
   read.text("id", config.id);
   read.texts("categorical", config.categorical);

@@ -53,6 +53,10 @@ struct TrainConfig {
   std::optional<std::uint64_t> memory_limit = std::nullopt;
   /// Parameters that differ from their defaults, by the label of the model.
   std::map<std::string, models::ParameterMap> set = {};
+  /// Draws of parameters that are tried for each model, the defaults among them; absent: none.
+  std::optional<std::size_t> search = std::nullopt;
+  /// Whether the candidates are also blended.
+  bool ensemble = true;
   std::vector<std::string> drop = {};
   std::optional<std::string> id = std::nullopt;
   std::vector<std::string> categorical = {};
@@ -70,7 +74,8 @@ struct TrainConfig {
   template <class Archive>
   void serialize(Archive& archive) {
     archive(data, target, task, models, folds, test_size, metric, seed, cores, time_limit,
-            memory_limit, set, drop, id, categorical, weight, group, time, positive);
+            memory_limit, set, search, ensemble, drop, id, categorical, weight, group, time,
+            positive);
   }
 };
 
@@ -95,8 +100,9 @@ void check_for(const TrainConfig& config, data::Task task);
 const models::Metric& metric_of(const TrainConfig& config, data::Task task);
 
 /// The keys of the command line: "data", "target", "task", "models", "folds", "test-size",
-/// "metric", "seed", "cores", "time-limit" (seconds), "memory-limit" (bytes), "set", "drop", "id",
-/// "categorical", "weight", "group", "time", "positive"; what is absent is left out.
+/// "metric", "seed", "cores", "search", "ensemble", "time-limit" (seconds), "memory-limit" (bytes),
+/// "set", "drop", "id", "categorical", "weight", "group", "time", "positive"; what is absent is
+/// left out.
 Json to_json(const TrainConfig& config);
 
 /// Reads what to_json() writes; a key that is not there leaves its default. `where` begins the

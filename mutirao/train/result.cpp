@@ -114,14 +114,19 @@ const CandidateResult* best_of(const RunResult& result) noexcept {
   return found == result.leaderboard.end() ? nullptr : &*found;
 }
 
+Json parameters_json(const models::ParameterMap& parameters) {
+  Json json = Json::object();
+  for (const auto& [name, value] : parameters) json[name] = parameter(value);
+  return json;
+}
+
 Json to_json(const CandidateResult& row) {
   Json json;
   json["model"] = row.model;
   json["estimator"] = row.estimator;
   json["status"] = name_of(row.status);
   json["baseline"] = row.baseline;
-  json["params"] = Json::object();
-  for (const auto& [name, value] : row.params) json["params"][name] = parameter(value);
+  json["params"] = parameters_json(row.params);
   json["score"] = number(row.score);
   json["score_std"] = number(row.score_std);
   json["metrics"] = Json::object();

@@ -96,6 +96,8 @@ void rank(std::vector<CandidateResult>& leaderboard, const models::Metric& metri
 /// The first row that predicts and is not the baseline, or nullptr.
 const CandidateResult* best_of(const RunResult& result) noexcept;
 
+/// {"n_estimators": 500, "max_depth": null, "bootstrap": true}
+Json parameters_json(const models::ParameterMap& parameters);
 Json to_json(const CandidateResult& candidate);
 Json to_json(const RunResult& result);
 /// Only what there is.

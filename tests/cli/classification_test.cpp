@@ -85,7 +85,7 @@ TEST_F(Classify, ThreeFlowersGetALabelAndAProbabilityEach) {
   EXPECT_EQ(result["classes"], Json({"setosa", "versicolor", "virginica"}));
   EXPECT_TRUE(result["positive"].is_null());
   EXPECT_LE(result["leaderboard"][0]["score"], result["leaderboard"][1]["score"]);
-  EXPECT_EQ(result["leaderboard"][2]["model"], "baseline");
+  EXPECT_EQ(result["leaderboard"][3]["model"], "baseline");
   place_.write(
       "new.csv",
       "sepal_length,sepal_width,petal_length,petal_width\n5.1,3.5,1.4,0.2\n6.3,3.3,6.0,2.5\n");

@@ -77,7 +77,7 @@ TEST_F(Train, PrintsOneObjectWithTheDocumentedKeysInOrder) {
   EXPECT_EQ(result["rows_dropped"], 0);
   EXPECT_TRUE(result["stopped"].is_null());
   EXPECT_THAT(keys_of(result["columns"][0]), ElementsAre("name", "type", "used", "why"));
-  ASSERT_EQ(result["leaderboard"].size(), 4U);
+  ASSERT_EQ(result["leaderboard"].size(), 5U);
   for (const Json& row : result["leaderboard"]) {
     EXPECT_THAT(keys_of(row),
                 ElementsAre("model", "estimator", "status", "baseline", "params", "score",
@@ -105,8 +105,8 @@ TEST_F(Train, WithoutModelsTheUsualOnesAreTrained) {
   std::set<std::string> trained;
   for (const Json& row : result["leaderboard"]) trained.insert(row["model"]);
   trained.erase("gradient_boosting");  // where it is built in
-  EXPECT_THAT(trained,
-              ElementsAre("baseline", "decision_tree", "linear_regression", "random_forest"));
+  EXPECT_THAT(trained, ElementsAre("baseline", "decision_tree", "ensemble", "linear_regression",
+                                   "random_forest"));
 }
 
 TEST_F(Train, AllTrainsEveryModelOfTheTask) {
@@ -147,6 +147,23 @@ TEST_F(Train, TheLeaderboardIsInTheMetricsOwnDirection) {
   for (std::size_t i = 1; i < board.size(); ++i)
     EXPECT_GE(board[i]["score"], board[i - 1]["score"]);
   EXPECT_EQ(board[0]["score"], board[0]["metrics"]["mae"]);
+}
+
+TEST_F(Train, ASearchIsWrittenDownAndAnEnsembleCanBeLeftOut) {
+  const Json result =
+      train(small(), {"--models", "ridge,random_forest", "--folds", "2", "--search", "3"}, "with");
+  EXPECT_EQ(result["leaderboard"].size(), 4U);
+  const std::string events = place_.read("with/events.jsonl");
+  std::size_t draws = 0;
+  for (std::size_t at = 0; (at = events.find("\"draw_done\"", at)) != std::string::npos; ++at)
+    ++draws;
+  EXPECT_EQ(draws, 2U * 3U * 3U);
+  const Outcome predicted = place_.run({"predict", "with", "t.csv", "--model", "ensemble"});
+  EXPECT_EQ(predicted.code, 0) << predicted.err;
+  const Json without = train(
+      "t.csv", {"--models", "ridge,random_forest", "--folds", "2", "--no-ensemble"}, "without");
+  EXPECT_EQ(without["leaderboard"].size(), 3U);
+  EXPECT_THAT(place_.read("without/config.json"), HasSubstr("\"ensemble\": false"));
 }
 
 TEST_F(Train, OneSplitGivesOneScoreAndNoSpread) {
@@ -228,7 +245,7 @@ TEST_F(Train, TenThousandCategoriesAreLearnedFrom) {
     text += "k" + std::to_string(i % 10000) + "," + std::to_string(i % 10000 % 97) + ".5\n";
   place_.write("t.csv", text);
   const Json result = train("t.csv", {"--folds", "2", "--set", "random_forest.n_estimators=2"});
-  EXPECT_EQ(result["leaderboard"].size(), 4U);
+  EXPECT_EQ(result["leaderboard"].size(), 5U);
 }
 
 TEST_F(Train, ColumnsThatTeachNothingAreLeftOutAndSaid) {
@@ -400,8 +417,9 @@ TEST_F(Train, ACandidateWhoseProcessDiesIsARowAndTheOthersStand) {
   const Outcome outcome = program.wait();
   EXPECT_EQ(outcome.code, 3) << outcome.err;
   const Json result = outcome.json();
-  ASSERT_EQ(result["leaderboard"].size(), 4U);
-  const Json& last = result["leaderboard"][3];
+  ASSERT_EQ(result["leaderboard"].size(), 5U);
+  EXPECT_EQ(row_of(result, "ensemble")["params"].contains("random_forest"), false);
+  const Json& last = result["leaderboard"][4];
   EXPECT_EQ(last["model"], "random_forest");
   EXPECT_EQ(last["status"], "crashed");
   EXPECT_TRUE(last["score"].is_null());

@@ -52,7 +52,7 @@ class Classification : public testing::Test {
   }
   RunResult run(const std::string& data,
                 const std::function<void(TrainConfig&)>& change = {}) const {
-    TrainConfig config{.data = data, .target = "y"};
+    TrainConfig config{.data = data, .target = "y", .ensemble = false};
     config.drop = {"w"};
     if (change) change(config);
     return train(config, {.out = path("run")});

@@ -106,10 +106,11 @@ TEST(Config, TakesParametersAsNumbersTextsBooleansAndNull) {
 TEST(Config, RefusesAKeyThatDoesNotExist) {
   EXPECT_EQ(json_refusal(R"({"sede": 3})"),
             "here.json: there is no key 'sede'\nhint: did you mean 'seed'?");
-  EXPECT_EQ(json_refusal(R"({"colour": 3})"),
-            "here.json: there is no key 'colour'\nhint: known: data, target, task, models, folds, "
-            "test-size, metric, seed, cores, time-limit, memory-limit, set, drop, id, categorical, "
-            "weight, group, time, positive");
+  EXPECT_EQ(
+      json_refusal(R"({"colour": 3})"),
+      "here.json: there is no key 'colour'\nhint: known: data, target, task, models, folds, "
+      "test-size, metric, seed, cores, time-limit, memory-limit, set, search, ensemble, drop, id, "
+      "categorical, weight, group, time, positive");
 }
 
 TEST(Config, RefusesAValueOfAnotherKind) {
@@ -426,6 +427,30 @@ TEST(Config, NamesOfOnesOwnThatCannotBeAreRefused) {
   config.models = {"small=random_forest"};
   EXPECT_THAT(complaint<core::InvalidArgument>([&] { parse_setting("small.n_trees=5", config); }),
               HasSubstr("n_trees"));
+}
+
+TEST(Config, ASearchNeedsDrawsAndSomethingToSearch) {
+  TrainConfig config = least();
+  config.models = {"ridge"};
+  config.ensemble = false;
+  config.task = data::Task::kRegression;
+  config.search = 20;
+  check(config);
+  EXPECT_EQ(config_from_json(to_json(config), "config.json"), config);
+  EXPECT_EQ(space_of(config, {"ridge", "ridge"}, data::Task::kRegression).size(), 1u);
+  config.set["ridge"]["alpha"] = "3";
+  EXPECT_TRUE(space_of(config, {"ridge", "ridge"}, data::Task::kRegression).empty());
+  EXPECT_THAT(complaint<core::InvalidArgument>([&] { check(config); }),
+              HasSubstr("--search 20: an empty search space: there is nothing to search of ridge"));
+  config.search = 1;
+  EXPECT_THAT(complaint<core::InvalidArgument>([&] { check(config); }),
+              HasSubstr("--search must be from 2"));
+  EXPECT_THAT(complaint<core::InvalidInput>([] {
+                config_from_json({{"ensemble", 1}}, "config.json");
+              }),
+              HasSubstr("'ensemble' is 1, not true or false"));
+  EXPECT_THAT(complaint<core::InvalidArgument>([] { candidate_named("ensemble=ridge"); }),
+              HasSubstr("it means something else"));
 }
 
 TEST(Config, AllIsEveryModelOfTheTask) {

@@ -54,6 +54,23 @@ TEST(Plan, TheShortestCandidateComesFirstWhereThatIsWanted) {
   EXPECT_EQ(order_of(plan), "2.0 0.0 0.1 1.0 ");
 }
 
+TEST(Plan, AFitBeginsWhenTheDrawsThatItChoosesFromHaveEnded) {
+  Plan plan({.cores = 2});
+  const Unit first{.fold = 0, .draw = 0}, second{.fold = 0, .draw = 1}, fit{.fold = 0},
+      other{.fold = 1, .draw = 0};
+  plan.add({first, second, fit, other, {.fold = 1}});
+  EXPECT_EQ(plan.begin_next(), first);
+  EXPECT_EQ(plan.begin_next(), second);
+  plan.end(first);
+  EXPECT_EQ(plan.begin_next(), other) << "the second draw runs";
+  plan.end(second);
+  EXPECT_EQ(plan.begin_next(), fit);
+  plan.end(fit);
+  EXPECT_EQ(plan.begin_next(), std::nullopt);
+  plan.end(other);
+  EXPECT_EQ(plan.begin_next(), (Unit{.fold = 1}));
+}
+
 TEST(Plan, AsManyUnitsRunAsThereAreCoresAlsoOfOneCandidate) {
   Plan plan({.cores = 2});
   plan.add(units(0, {1.0, 1.0, 1.0}));

@@ -85,7 +85,7 @@ class Train : public testing::Test {
   std::string data(std::size_t rows = 80) const { return folder_.write("t.csv", some_csv(rows)); }
 
   TrainConfig config(const std::string& data) const {
-    TrainConfig config{.data = data, .target = "y", .models = kModels};
+    TrainConfig config{.data = data, .target = "y", .models = kModels, .ensemble = false};
     config.set["random_forest"]["n_estimators"] = "5";
     return config;
   }

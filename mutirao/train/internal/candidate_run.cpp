@@ -31,8 +31,65 @@ double deviation_of(const std::vector<double>& values) {
 
 }  // namespace
 
+void set_scores(CandidateResult& row, const std::vector<std::vector<double>>& folds,
+                data::Task task, const models::Metric& metric) {
+  const std::vector<models::Metric>& all = models::metrics(task);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    std::vector<double> values;
+    for (const std::vector<double>& fold : folds) values.push_back(fold.at(i));
+    row.metrics.push_back({all[i].name, mean_of(values)});
+    if (all[i].name == metric.name) row.fold_scores = values;
+  }
+  row.score = mean_of(row.fold_scores);
+  row.score_std = deviation_of(row.fold_scores);
+}
+
 CandidateRun::CandidateRun(std::string label, Candidate fit, data::Task task, std::size_t folds)
     : label_(std::move(label)), fit_(std::move(fit)), task_(task), folds_(folds) {}
+
+void CandidateRun::search(models::SearchSpace space, std::uint32_t draws) {
+  space_ = std::move(space);
+  draws_ = draws;
+}
+
+Candidate CandidateRun::fit_of_draw(std::uint32_t draw) const {
+  Candidate drawn = fit_;
+  drawn.parameters = models::draw(space_, fit_.parameters, fit_.seed, label_, draw);
+  return drawn;
+}
+
+std::optional<std::uint32_t> CandidateRun::best_draw(std::uint32_t fold,
+                                                     const models::Metric& metric) const {
+  std::optional<std::uint32_t> best;
+  double best_score = kNaN;
+  for (const auto& [key, drawn] : drawn_) {
+    if (key.first != fold || std::isnan(drawn.score)) continue;
+    const bool better =
+        std::isnan(best_score) ||
+        (metric.greater_is_better ? drawn.score > best_score : drawn.score < best_score);
+    if (!better) continue;
+    best = key.second;
+    best_score = drawn.score;
+  }
+  return best;
+}
+
+Json CandidateRun::event_of_draw(std::uint32_t fold, std::uint32_t draw, const FitResult& result,
+                                 const std::string& error) const {
+  Json event;
+  event["event"] = "draw_done";
+  event["model"] = label_;
+  event["fold"] = fold == folds_ ? Json(nullptr) : Json(fold + 1);
+  event["draw"] = draw;
+  event["params"] = parameters_json(fit_of_draw(draw).parameters);
+  const bool scored = !result.metrics.empty() && std::isfinite(result.metrics.front());
+  event["score"] = scored ? Json(result.metrics.front()) : Json(nullptr);
+  event["error"] = error.empty() ? Json(nullptr) : Json(error);
+  event["seconds"] = result.seconds;
+  event["cpu_seconds"] = result.cpu_seconds;
+  event["peak_rss_bytes"] = result.peak_rss_bytes;
+  return event;
+}
 
 std::string CandidateRun::model_file() const { return fmt::format("models/{}.mutirao", label_); }
 
@@ -67,6 +124,14 @@ Json CandidateRun::event_of(std::uint32_t fold, const FitResult& result,
 
 void CandidateRun::take(const Json& event) {
   peak_rss_bytes_ = std::max(peak_rss_bytes_, event.at("peak_rss_bytes").get<std::uint64_t>());
+  if (event.at("event") == "draw_done") {
+    const Json& score = event.at("score");
+    const std::uint32_t fold = event.at("fold").is_null() ? static_cast<std::uint32_t>(folds_)
+                                                          : event["fold"].get<std::uint32_t>() - 1;
+    drawn_[{fold, event.at("draw").get<std::uint32_t>()}] = {
+        score.is_null() ? kNaN : score.get<double>(), event.at("seconds").get<double>()};
+    return;
+  }
   if (event.at("event") == "model_saved") {
     saved_ = true;
     fit_seconds_ = event.at("seconds").get<double>();
@@ -107,24 +172,24 @@ CandidateResult CandidateRun::row(const models::Metric& metric) const {
   row.model = label_;
   row.estimator = fit_.estimator;
   row.baseline = fit_.estimator == kBaseline;
-  row.params = models::make_estimator(fit_.estimator, fit_.parameters, task_)->parameters();
-  row.score = row.score_std = kNaN;
-  const std::vector<models::Metric>& all = models::metrics(task_);
-  std::vector<std::vector<double>> values(all.size());
+  row.params =
+      models::make_estimator(
+          fit_.estimator, fit_of_fold(static_cast<std::uint32_t>(folds_), metric).parameters, task_)
+          ->parameters();
+  for (const auto& [key, drawn] : drawn_) row.cv_seconds += drawn.seconds;
+  std::vector<std::vector<double>> folds;
   for (const auto& [fold, scored] : scored_) {
     row.cv_seconds += scored.seconds;
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      values[i].push_back(scored.metrics[i]);
-      if (all[i].name == metric.name) row.fold_scores.push_back(scored.metrics[i]);
-    }
+    folds.push_back(scored.metrics);
   }
+  set_scores(row, folds, task_, metric);
   row.fit_seconds = fit_seconds_;
   row.peak_rss_bytes = peak_rss_bytes_;
-  if (failed()) return row;
-  for (std::size_t i = 0; i < all.size(); ++i)
-    row.metrics.push_back({all[i].name, mean_of(values[i])});
-  row.score = mean_of(row.fold_scores);
-  row.score_std = deviation_of(row.fold_scores);
+  if (failed()) {
+    row.score = row.score_std = kNaN;
+    row.metrics.clear();
+    return row;
+  }
   row.model_file = model_file();
   row.details = details_;
   return row;

@@ -1,6 +1,7 @@
 #include "mutirao/train/internal/division.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <unordered_map>
 #include <vector>
 
@@ -15,21 +16,6 @@ namespace {
 std::vector<std::uint32_t> classes_of(const PreparedData& prepared) {
   if (prepared.task == data::Task::kRegression) return {};
   return {prepared.y.begin(), prepared.y.end()};
-}
-
-/// The group of each row, from 0, in the order in which groups appear.
-std::vector<std::uint32_t> groups_of(const data::Column& column) {
-  std::vector<std::uint32_t> groups;
-  groups.reserve(column.rows());
-  std::unordered_map<double, std::uint32_t> numbers;
-  for (std::size_t row = 0; row < column.rows(); ++row) {
-    const double key = column.type == data::ColumnType::kText
-                           ? static_cast<double>(column.codes[row])
-                           : column.numbers[row];
-    groups.push_back(
-        numbers.emplace(key, static_cast<std::uint32_t>(numbers.size())).first->second);
-  }
-  return groups;
 }
 
 std::string rows_text(std::size_t rows) {
@@ -86,7 +72,9 @@ std::vector<std::uint32_t> folds_of(const TrainConfig& config, PreparedData& pre
                             : data::time_fold_numbers(times, folds);
   }
   if (config.group) {
-    const std::vector<std::uint32_t> groups = groups_of(prepared.table.at(*config.group));
+    std::vector<std::uint32_t> rows(prepared.rows());
+    std::iota(rows.begin(), rows.end(), 0U);
+    const std::vector<std::uint32_t> groups = groups_of(prepared.table.at(*config.group), rows);
     return config.test_size ? data::group_hold_out_numbers(groups, *config.test_size, config.seed)
                             : data::group_k_fold_numbers(groups, folds, config.seed, classes);
   }
@@ -125,6 +113,21 @@ void warn_of_unseen_classes(const TrainConfig& config, PreparedData& prepared) {
 }
 
 }  // namespace
+
+std::vector<std::uint32_t> groups_of(const data::Column& column,
+                                     std::span<const std::uint32_t> rows) {
+  std::vector<std::uint32_t> groups;
+  groups.reserve(rows.size());
+  std::unordered_map<double, std::uint32_t> numbers;
+  for (const std::uint32_t row : rows) {
+    const double key = column.type == data::ColumnType::kText
+                           ? static_cast<double>(column.codes[row])
+                           : column.numbers[row];
+    groups.push_back(
+        numbers.emplace(key, static_cast<std::uint32_t>(numbers.size())).first->second);
+  }
+  return groups;
+}
 
 void divide(const TrainConfig& config, PreparedData& prepared) {
   check_rows(config, prepared);

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <condition_variable>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <numeric>
@@ -15,6 +17,7 @@
 #include "mutirao/data/splits.hpp"
 #include "mutirao/exec/cancellation.hpp"
 #include "mutirao/exec/progress.hpp"
+#include "mutirao/models/ensemble_selection.hpp"
 #include "mutirao/models/metrics.hpp"
 #include "mutirao/models/model.hpp"
 #include "mutirao/models/registry.hpp"
@@ -145,16 +148,32 @@ std::vector<double> predict_proba(const Fitted& fitted, const PreparedData& data
              : fitted.estimator->predict_proba(fitted.encoder.transform(data.table, rows));
 }
 
-/// What a classifier predicts: of each row the likeliest class, of equals the first.
-std::vector<double> likeliest(std::span<const double> probabilities, std::size_t n_classes) {
-  std::vector<double> classes;
-  classes.reserve(probabilities.size() / n_classes);
-  for (std::size_t first = 0; first < probabilities.size(); first += n_classes) {
-    const auto of_row = probabilities.subspan(first, n_classes);
-    classes.push_back(
-        static_cast<double>(std::max_element(of_row.begin(), of_row.end()) - of_row.begin()));
+/// Rows, and what was predicted for them.
+struct Tested {
+  std::vector<double> truth;
+  std::vector<double> weights;
+  std::vector<double> predictions;
+  std::vector<double> probabilities;
+
+  models::ScoredRows scored(const PreparedData& data) const {
+    return {.y_true = truth,
+            .y_pred = predictions,
+            .sample_weight = weights,
+            .probabilities = probabilities,
+            .n_classes = data.classes.size(),
+            .positive = data.positive};
   }
-  return classes;
+};
+
+Tested test(const Fitted& fitted, const PreparedData& data, std::span<const std::uint32_t> rows) {
+  Tested tested{.truth = gather(data.y, rows), .weights = gather(data.weights, rows)};
+  if (data.task == data::Task::kRegression) {
+    tested.predictions = predict(fitted, data, rows);
+  } else {
+    tested.probabilities = predict_proba(fitted, data, rows);
+    tested.predictions = models::likeliest_classes(tested.probabilities, data.classes.size());
+  }
+  return tested;
 }
 
 void add_importances(const Fitted& fitted, FitResult& result) {
@@ -177,27 +196,12 @@ FitResult run_fold(const Candidate& candidate, const PreparedData& data, std::ui
   const Meter meter;
   const data::Split split = data::split_of(data.fold_numbers.span(), fold, data.learns);
   const Fitted fitted = fit(candidate, data, split.train, limit);
-  std::vector<double> predictions;
-  std::vector<double> probabilities;
-  if (data.task == data::Task::kRegression) {
-    predictions = predict(fitted, data, split.test);
-  } else {
-    probabilities = predict_proba(fitted, data, split.test);
-    predictions = likeliest(probabilities, data.classes.size());
-  }
-  const std::vector<double> truth = gather(data.y, split.test);
-  const std::vector<double> weights = gather(data.weights, split.test);
+  const Tested tested = test(fitted, data, split.test);
   FitResult result;
-  for (const models::MetricValue& metric : models::all_metrics({.y_true = truth,
-                                           .y_pred = predictions,
-                                           .sample_weight = weights,
-                                           .probabilities = probabilities,
-                                           .n_classes = data.classes.size(),
-                                           .positive = data.positive},
-                                                               data.task))
+  for (const models::MetricValue& metric : models::all_metrics(tested.scored(data), data.task))
     result.metrics.push_back(metric.value);
-  result.predictions = core::SharedArray<double>::copy_of(predictions);
-  result.probabilities = core::SharedArray<double>::copy_of(probabilities);
+  result.predictions = core::SharedArray<double>::copy_of(tested.predictions);
+  result.probabilities = core::SharedArray<double>::copy_of(tested.probabilities);
   result.warnings = fitted.warnings;
   result.trees_kept = fitted.trees_kept;
   result.trees_asked = fitted.trees_asked;
@@ -228,6 +232,29 @@ FitResult run_final_fit(const Candidate& candidate, const PreparedData& data,
       .save(destination.path);
   meter.write(result);
   result.seconds = seconds;
+  return result;
+}
+
+FitResult run_draw(const Candidate& candidate, const PreparedData& data, const DrawTask& task,
+                   const FitLimit& limit) {
+  const Meter meter;
+  std::vector<std::uint32_t> rows(data.rows());
+  std::iota(rows.begin(), rows.end(), 0U);
+  if (task.fold < task.folds)
+    rows = data::split_of(data.fold_numbers.span(), task.fold, data.learns).train;
+  const models::Metric& metric = models::find_metric(task.metric, data.task);
+  double sum = 0.0;
+  double defined = 0.0;
+  for (const data::Split& split : inner_splits(task.splits, data, rows)) {
+    const Fitted fitted = fit(candidate, data, split.train, limit);
+    const double score = metric.compute(test(fitted, data, split.test).scored(data));
+    if (std::isnan(score)) continue;
+    sum += score;
+    defined += 1.0;
+  }
+  FitResult result;
+  result.metrics = {defined > 0.0 ? sum / defined : std::numeric_limits<double>::quiet_NaN()};
+  meter.write(result);
   return result;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
-// What the processes of a candidate are asked to do: a fold each, or the final fit.
+// What the processes of a candidate are asked to do: a fold each, or the final fit, or to try out
+// parameters for one of them.
 
 #include <cstdint>
 #include <string>
@@ -12,6 +13,7 @@
 
 #include "mutirao/core/shared_array.hpp"
 #include "mutirao/models/parameters.hpp"
+#include "mutirao/train/internal/inner_splits.hpp"
 #include "mutirao/train/internal/prepared_data.hpp"
 
 namespace mutirao::train::internal {
@@ -40,9 +42,22 @@ struct FitLimit {
   }
 };
 
+/// How a draw is scored.
+struct DrawTask {
+  std::uint32_t fold = 0;  // what it is drawn for; `folds`: the final fit
+  std::uint32_t folds = 0;
+  std::string metric;
+  InnerSplitOptions splits;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(fold, folds, metric, splits);
+  }
+};
+
 /// What a fit has found, of a fold or of all rows.
 struct FitResult {
-  // Of a fold: in the order of the task's models::metrics().
+  // Of a fold: in the order of the task's models::metrics(); of a draw: its score alone.
   std::vector<double> metrics;
   core::SharedArray<double> predictions;    // of the tested rows, in their order
   core::SharedArray<double> probabilities;  // of classes: rows x n_classes, row-major
@@ -85,5 +100,10 @@ FitResult run_fold(const Candidate& candidate, const PreparedData& data, std::ui
 /// Fits on all rows and saves the model.
 FitResult run_final_fit(const Candidate& candidate, const PreparedData& data,
                         const Destination& destination, const FitLimit& limit);
+
+/// Scores the candidate's parameters inside the rows that the fold learns from: the mean over the
+/// inner splits, of those that have a score.
+FitResult run_draw(const Candidate& candidate, const PreparedData& data, const DrawTask& task,
+                   const FitLimit& limit);
 
 }  // namespace mutirao::train::internal

@@ -28,7 +28,7 @@ void take(const Json& event, History& history) {
     history.warnings.insert(event.at("text").get<std::string>());
   } else if (name == "candidate_started") {
     history.begun.insert(event.at("model").get<std::string>());
-  } else if (name == "fold_done" || name == "model_saved") {
+  } else if (name == "fold_done" || name == "model_saved" || name == "draw_done") {
     history.fits[event.at("model").get<std::string>()].push_back(event);
   } else if (name == "candidate_ended") {
     const Json& row = event.at("candidate");

@@ -23,7 +23,7 @@ struct History {
   Json data_read;                                 // null: the data had not been read
   std::set<std::string> notes, warnings;          // that were said
   std::set<std::string> begun;                    // labels
-  std::map<std::string, std::vector<Json>> fits;  // by label: "fold_done" and "model_saved"
+  std::map<std::string, std::vector<Json>> fits;  // by label: events of what ended well, and draws
   /// By label: how candidates ended. Those that a time limit ended are not among them.
   std::map<std::string, std::string> ended;
   bool complete = false;

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,9 @@ namespace mutirao::train::internal {
 class OutOfFold {
  public:
   explicit OutOfFold(const PreparedData& data);
+  OutOfFold(std::span<const double> predictions, std::span<const double> probabilities)
+      : predictions_(predictions.begin(), predictions.end()),
+        probabilities_(probabilities.begin(), probabilities.end()) {}
   /// What the fold found for the rows that it tests.
   void take(const PreparedData& data, std::uint32_t fold, const FitResult& result);
 

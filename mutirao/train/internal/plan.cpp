@@ -13,7 +13,18 @@ void Plan::add(const std::vector<Unit>& units) {
   for (const Unit& unit : units) waiting_.insert(place, Waiting{unit, work});
 }
 
+bool Plan::waits_for_draws(const Unit& unit) const noexcept {
+  if (unit.draw) return false;
+  const auto is_draw = [&](const Unit& other) {
+    return other.draw && other.candidate == unit.candidate && other.fold == unit.fold;
+  };
+  return std::any_of(waiting_.begin(), waiting_.end(),
+                     [&](const Waiting& each) { return is_draw(each.unit); }) ||
+         std::any_of(running_.begin(), running_.end(), is_draw);
+}
+
 bool Plan::may_begin(const Unit& unit) const noexcept {
+  if (waits_for_draws(unit)) return false;
   if (running_.empty()) return true;
   std::uint64_t memory = unit.memory_bytes;
   for (const Unit& other : running_) {

@@ -2,7 +2,8 @@
 
 // Which fit of a run begins next.
 //
-// A run is made of units of work: each fold of each candidate, and each candidate's final fit. They
+// A run is made of units of work: each fold of each candidate, and each candidate's final fit; of a
+// candidate whose parameters are searched, before each of them its draws. They
 // are handed out one after the other, candidate by candidate, the longest candidate first, so that
 // what is left at the end is short and the cores end together; fits that can use more than one core
 // take those that nobody else wants. Under a time limit the shortest candidate comes first, so that
@@ -16,12 +17,13 @@
 
 namespace mutirao::train::internal {
 
-/// One fit: a fold of a candidate, or its final fit.
+/// One fit: a fold of a candidate, or its final fit; or a draw of its parameters, for one of them.
 struct Unit {
   std::size_t candidate = 0;
   std::uint32_t fold = 0;          // from 0; as many as there are folds: the final fit
   double work = 0.0;               // as models::EstimatorInfo::work counts it
   std::uint64_t memory_bytes = 0;  // what it is expected to take
+  std::optional<std::uint32_t> draw = std::nullopt;
 
   bool operator==(const Unit&) const = default;
 };
@@ -56,6 +58,8 @@ class Plan {
 
  private:
   bool may_begin(const Unit& unit) const noexcept;
+  /// Whether a draw that the unit has to choose from has not ended.
+  bool waits_for_draws(const Unit& unit) const noexcept;
 
   const PlanOptions options_;
   struct Waiting {

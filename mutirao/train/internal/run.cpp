@@ -14,7 +14,10 @@
 #include "mutirao/core/process.hpp"
 #include "mutirao/data/source.hpp"
 #include "mutirao/exec/core_budget.hpp"
+#include "mutirao/train/internal/ensemble.hpp"
+#include "mutirao/train/internal/failure.hpp"
 #include "mutirao/train/internal/fold_file.hpp"
+#include "mutirao/train/internal/inner_splits.hpp"
 #include "mutirao/train/internal/work.hpp"
 
 namespace mutirao::train::internal {
@@ -41,6 +44,8 @@ std::chrono::milliseconds grace_of(const TrainConfig& config) {
   const std::chrono::duration<double> share(config.time_limit.value_or(0.0) * kGraceShare);
   return std::max(100ms, std::chrono::duration_cast<std::chrono::milliseconds>(share));
 }
+
+std::string ensemble_file() { return fmt::format("models/{}.mutirao", kEnsemble); }
 
 /// Errors of the run, not of a candidate.
 bool ends_the_run(const core::Error& error) {
@@ -87,7 +92,8 @@ RunResult Run::go() {
   fit_processes_.shutdown(killed ? exec::Shutdown::kKill : exec::Shutdown::kWait);
   if (!killed) give_up_the_rest();
   remove_unfinished();
-  if (!killed) write_predictions();
+  if (!killed) make_ensemble();
+  if (stop() != Stop::kNow) write_predictions();
   return finish();
 }
 
@@ -110,6 +116,13 @@ void Run::plan_candidates() {
                   .parameters = set == config_.set.end() ? models::ParameterMap{} : set->second,
                   .seed = config_.seed},
         data_.task, folds_);
+    if (!config_.search || name.label == kBaseline) continue;
+    models::SearchSpace space = space_of(config_, name, data_.task);
+    if (space.empty()) {
+      say("note", fmt::format("{} has nothing to search: it is trained as it is", name.label));
+    } else {
+      candidates_.back().search(std::move(space), static_cast<std::uint32_t>(*config_.search));
+    }
   }
   for (std::size_t candidate = 0; candidate < candidates_.size(); ++candidate) {
     if (failed_before(candidates_[candidate])) continue;
@@ -135,6 +148,10 @@ void Run::take_up(std::size_t number) {
   const auto fits = history_.fits.find(candidate.label());
   if (fits == history_.fits.end()) return;
   for (const Json& fit : fits->second) {
+    if (fit.at("event") == "draw_done") {
+      candidate.take(fit);
+      continue;
+    }
     if (fit.at("event") == "model_saved") {
       std::error_code error;
       if (fs::exists(folder_.inside(candidate.model_file()), error)) candidate.take(fit);
@@ -155,11 +172,20 @@ std::vector<Unit> Run::units_of(std::size_t number) const {
   for (std::uint32_t fold = 0; fold <= folds_; ++fold) {
     if (candidate.has(fold)) continue;
     const double rows = rows_of_fit(data_, config_, fold);
-    const std::uint64_t memory = memory_of_fit(candidate.fit(), data_, rows);
-    units.push_back({.candidate = number,
-                     .fold = fold,
-                     .work = work_of_fit(candidate.fit(), data_, rows),
-                     .memory_bytes = std::min(memory, config_.memory_limit.value_or(memory))});
+    const auto unit_of = [&](const Candidate& fit) {
+      const std::uint64_t memory = memory_of_fit(fit, data_, rows);
+      return Unit{.candidate = number,
+                  .fold = fold,
+                  .work = work_of_fit(fit, data_, rows),
+                  .memory_bytes = std::min(memory, config_.memory_limit.value_or(memory))};
+    };
+    for (std::uint32_t draw = 0; draw < candidate.draws(); ++draw) {
+      if (candidate.has_draw(fold, draw)) continue;
+      units.push_back(unit_of(candidate.fit_of_draw(draw)));
+      units.back().draw = draw;
+      units.back().work *= static_cast<double>(inner_split_count(static_cast<std::size_t>(rows)));
+    }
+    units.push_back(unit_of(candidate.fit()));
   }
   return units;
 }
@@ -186,8 +212,10 @@ void Run::queue(std::size_t number) {
 }
 
 Json Run::names_of(const Unit& unit) const {
-  return {{"model", candidates_[unit.candidate].label()},
-          {"fold", is_final_fit(unit) ? Json(nullptr) : Json(unit.fold + 1)}};
+  Json names = {{"model", candidates_[unit.candidate].label()},
+                {"fold", unit.fold == folds_ ? Json(nullptr) : Json(unit.fold + 1)}};
+  if (unit.draw) names["draw"] = *unit.draw;
+  return names;
 }
 
 exec::TaskOptions Run::options_of(const std::string& name) const {
@@ -198,17 +226,32 @@ exec::TaskOptions Run::options_of(const std::string& name) const {
 
 exec::Future<FitResult> Run::start(const Unit& unit) {
   const CandidateRun& candidate = candidates_[unit.candidate];
+  const std::string& label = candidate.label();
+  if (unit.draw) {
+    const DrawTask task{.fold = unit.fold,
+                        .folds = static_cast<std::uint32_t>(folds_),
+                        .metric = metric_->name,
+                        .splits = inner_split_options(config_)};
+    return fit_processes_.submit(options_of(fmt::format("{}, draw {}", label, *unit.draw)),
+                                 run_draw, candidate.fit_of_draw(*unit.draw), data_, task,
+                                 FitLimit{});
+  }
+  const Candidate fit = candidate.fit_of_fold(unit.fold, *metric_);
+  if (candidate.draws() != 0 && !candidate.best_draw(unit.fold, *metric_)) {
+    say("warning",
+        fmt::format("{}: no draw could be scored for {}, which takes the defaults", label,
+                    is_final_fit(unit) ? "its final fit" : fmt::format("fold {}", unit.fold + 1)));
+  }
   if (!is_final_fit(unit)) {
-    return fit_processes_.submit(
-        options_of(fmt::format("{}, fold {}", candidate.label(), unit.fold + 1)), run_fold,
-        candidate.fit(), data_, unit.fold, folder_.inside(fold_file(candidate.label(), unit.fold)),
-        FitLimit{});
+    return fit_processes_.submit(options_of(fmt::format("{}, fold {}", label, unit.fold + 1)),
+                                 run_fold, fit, data_, unit.fold,
+                                 folder_.inside(fold_file(label, unit.fold)), FitLimit{});
   }
   const Destination destination{.path = folder_.inside(candidate.model_file()),
                                 .target = config_.target,
                                 .id = config_.id.value_or("")};
-  return fit_processes_.submit(options_of(candidate.label() + ", final fit"), run_final_fit,
-                               candidate.fit(), data_, destination, FitLimit{});
+  return fit_processes_.submit(options_of(label + ", final fit"), run_final_fit, fit, data_,
+                               destination, FitLimit{});
 }
 
 void Run::on_started(const Unit& unit, pid_t process) {
@@ -223,7 +266,7 @@ void Run::on_started(const Unit& unit, pid_t process) {
 
 void Run::on_progress(const Unit& unit, const UnitProgress& progress) {
   const auto now = std::chrono::steady_clock::now();
-  Told& told = told_[{unit.candidate, unit.fold}];
+  Told& told = told_[{unit.candidate, unit.fold, unit.draw}];
   if (progress.cores != 0 && std::exchange(told.cores, progress.cores) != progress.cores) {
     Json held = names_of(unit);
     held["pid"] = progress.process;
@@ -244,7 +287,18 @@ void Run::on_progress(const Unit& unit, const UnitProgress& progress) {
   event("progress", done);
 }
 
+void Run::take_draw(const Unit& unit, const FitResult& result, const std::string& error) {
+  CandidateRun& candidate = candidates_[unit.candidate];
+  const Json done = candidate.event_of_draw(unit.fold, *unit.draw, result, error);
+  event("draw_done", done);
+  candidate.take(done);
+}
+
 void Run::on_done(const Unit& unit, const FitResult& result) {
+  if (unit.draw) {
+    take_draw(unit, result, "");
+    return;
+  }
   CandidateRun& candidate = candidates_[unit.candidate];
   warn(candidate, result.warnings);
   if (result.trees_asked != 0) {
@@ -270,6 +324,17 @@ void Run::on_failed(const Unit& unit, std::exception_ptr failure) {
     if (error.code() == core::ErrorCode::kCancelled) return;
   } catch (...) {
     // Described below.
+  }
+  if (unit.draw) {
+    // It costs the draw alone, whatever it was.
+    CandidateResult failed;
+    try {
+      std::rethrow_exception(failure);
+    } catch (...) {
+      describe_failure(failed);
+    }
+    take_draw(unit, {}, failed.error.value_or("failed"));
+    return;
   }
   candidates_[unit.candidate].fail(failure);
   scheduler_->give_up(unit.candidate);
@@ -318,6 +383,63 @@ void Run::warn(const CandidateRun& candidate, const std::vector<std::string>& wa
     if (said.size() < kMostWarnings && said.insert(text).second)
       event("warning", {{"text", candidate.label() + ": " + text}});
   }
+}
+
+/// The weighted mean of all candidates, where there are several; one that cannot be made is no
+/// more than a warning.
+void Run::make_ensemble() {
+  if (!config_.ensemble || folds_ < 2 || stop() != Stop::kNot) return;
+  EnsembleTask task{.metric = metric_->name,
+                    .folds = static_cast<std::uint32_t>(folds_),
+                    .path = folder_.inside(ensemble_file())};
+  for (const CandidateRun& candidate : candidates_) {
+    const auto found = found_.find(candidate.label());
+    if (found == found_.end() || candidate.label() == kBaseline || !candidate.complete()) continue;
+    task.labels.push_back(candidate.label());
+    task.predictions.push_back(core::SharedArray<double>::copy_of(
+        data_.classes.empty() ? found->second.predictions() : found->second.probabilities()));
+    task.model_files.push_back(folder_.inside(candidate.model_file()));
+  }
+  if (task.labels.size() < 2) return;
+  exec::TaskOptions options = options_of("the ensemble");
+  if (config_.time_limit) {
+    options.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::duration<double>(*config_.time_limit - seconds_since(start_)));
+  }
+  try {
+    exec::Future<EnsembleResult> future =
+        data_process_.submit(options, internal::make_ensemble, task, data_);
+    while (!future.wait_for(kLookEvery)) {
+      on_look();
+      if (stop() != Stop::kNow) continue;
+      data_process_.shutdown(exec::Shutdown::kKill);
+      return;
+    }
+    take_ensemble(task, future.get());
+  } catch (const core::Error& error) {
+    if (ends_the_run(error)) throw;
+    say("warning", fmt::format("there is no ensemble: {}", error.what()));
+  }
+}
+
+void Run::take_ensemble(const EnsembleTask& task, const EnsembleResult& result) {
+  CandidateResult row;
+  row.model = row.estimator = kEnsemble;
+  for (std::size_t i = 0; i < task.labels.size(); ++i) {
+    if (result.weights[i] != 0.0) row.params[task.labels[i]] = models::text_of(result.weights[i]);
+  }
+  set_scores(row, result.metrics, data_.task, *metric_);
+  row.cv_seconds = result.cv_seconds;
+  row.fit_seconds = result.fit_seconds;
+  row.peak_rss_bytes = result.peak_rss_bytes;
+  row.model_file = ensemble_file();
+  const OutOfFold found(result.predictions.span(), result.probabilities.span());
+  row.details = details_of(data_, found);
+  found_.insert_or_assign(kEnsemble, found);
+  Json ended = {{"candidate", to_json(row)}};
+  if (const Json details = to_json(row.details); !details.empty()) ended["details"] = details;
+  event("candidate_ended", ended);
+  folder_.sync();
 }
 
 /// What processes that died were writing.

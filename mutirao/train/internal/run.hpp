@@ -16,11 +16,13 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "mutirao/exec/process_executor.hpp"
 #include "mutirao/train/internal/candidate_run.hpp"
+#include "mutirao/train/internal/ensemble.hpp"
 #include "mutirao/train/internal/history.hpp"
 #include "mutirao/train/internal/out_of_fold.hpp"
 #include "mutirao/train/internal/plan.hpp"
@@ -72,6 +74,9 @@ class Run final : public UnitListener {
   void take_up(std::size_t candidate);
   std::vector<Unit> units_of(std::size_t candidate) const;
   exec::TaskOptions options_of(const std::string& name) const;
+  void take_draw(const Unit& unit, const FitResult& result, const std::string& error);
+  void make_ensemble();
+  void take_ensemble(const EnsembleTask& task, const EnsembleResult& result);
   void conclude(std::size_t candidate);
   void give_up_the_rest();
   void warn(const CandidateRun& candidate, const std::vector<std::string>& warnings);
@@ -81,7 +86,7 @@ class Run final : public UnitListener {
   bool time_is_up() const;
   bool failed_before(const CandidateRun& candidate) const;
   Json names_of(const Unit& unit) const;
-  bool is_final_fit(const Unit& unit) const { return unit.fold == folds_; }
+  bool is_final_fit(const Unit& unit) const { return unit.fold == folds_ && !unit.draw; }
 
   const TrainConfig& config_;
   const TrainOptions& options_;
@@ -106,7 +111,8 @@ class Run final : public UnitListener {
     std::uint64_t twentieth = 0;
     std::chrono::steady_clock::time_point at;
   };
-  std::map<std::pair<std::size_t, std::uint32_t>, Told> told_;  // by candidate and fold
+  // Progress, by candidate, fold and draw.
+  std::map<std::tuple<std::size_t, std::uint32_t, std::optional<std::uint32_t>>, Told> told_;
   std::optional<Plan> plan_;
   std::optional<Scheduler> scheduler_;
 };
