@@ -91,8 +91,8 @@ std::string weighted(OnnxGraph& graph, const std::string& x, const Blend& blend,
       columns = graph.apply("Slice", {x, one(member.first_column),
                                       one(member.first_column + member.n_columns), one(1)});
     }
-    const std::string part = graph.apply(
-        "Mul", {add(graph, columns, *member.estimator), graph.scalar(member.weight)});
+    const std::string part =
+        graph.apply("Mul", {add(graph, columns, *member.estimator), graph.scalar(member.weight)});
     sum = sum.empty() ? part : graph.apply("Add", {sum, part});
   }
   return sum;

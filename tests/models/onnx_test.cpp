@@ -23,6 +23,7 @@
 #include "mutirao/core/error.hpp"
 #include "mutirao/core/random.hpp"
 #include "mutirao/data/source.hpp"
+#include "mutirao/models/blend.hpp"
 #include "mutirao/models/internal/onnx_trees.hpp"
 #include "mutirao/models/onnx.hpp"
 #include "mutirao/models/registry.hpp"
@@ -102,6 +103,25 @@ class Onnx : public testing::Test {
     jobs_.push_back({{"model", file}, {"inputs", inputs}});
     tables_.push_back(table);
     models_.push_back(std::move(model));
+  }
+
+  /// All models added so far as one, each with its own columns.
+  void add_ensemble(const data::Table& table) {
+    std::vector<data::FeatureEncoder> encoders;
+    std::vector<BlendMember> members;
+    std::size_t first = 0;
+    for (const Model& each : models_) {
+      const auto model = std::make_shared<const Model>(each);
+      encoders.push_back(model->encoder());
+      members.push_back({.estimator = {model, &model->estimator()},
+                         .weight = static_cast<double>(members.size() + 1),
+                         .first_column = first,
+                         .n_columns = model->encoder().width()});
+      first += model->encoder().width();
+    }
+    add(Model(data::FeatureEncoder::side_by_side(encoders), std::make_shared<Blend>(members),
+              models_.front().info()),
+        table);
   }
 
   /// Predicts with ONNX Runtime and compares.
@@ -247,6 +267,25 @@ TEST_F(Onnx, EveryEstimatorPredictsTheSameOnAMessyTable) {
       add(info, without(train, {"y", "two"}), "three", small(info), {"integer"}, &other);
     }
   }
+  compare();
+}
+
+TEST_F(Onnx, EnsemblesPredictTheSame) {
+  if (!has_onnxruntime()) GTEST_SKIP() << "no ONNX Runtime: tools/fetch-onnxruntime fetches it";
+  const data::Table train = messy(400, 1);
+  const data::Table other = messy(300, 2);
+  for (const char* name : {"decision_tree", "linear_regression", "ridge"}) {
+    const EstimatorInfo& info = find_estimator(name);
+    add(info, without(train, {"two", "three"}), "y", small(info), {"integer"}, &other);
+  }
+  add_ensemble(other);
+  compare();
+  models_.clear(), tables_.clear(), jobs_ = Json::array();
+  for (const char* name : {"random_forest", "logistic_regression"}) {
+    const EstimatorInfo& info = find_estimator(name, data::Task::kClassification);
+    add(info, without(train, {"y", "two"}), "three", small(info), {"integer"}, &other);
+  }
+  add_ensemble(other);
   compare();
 }
 
