@@ -352,6 +352,7 @@ class Meeting {
       finish(*link_->receive(bytes(words.data()), sizeof(Word) * size, 0, kMeetingTag), 0);
     }
     std::vector<std::string> all;
+    all.reserve(size);
     for (const Word& each : words) all.push_back(text_in(each));
     return all;
   }
