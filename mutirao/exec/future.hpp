@@ -81,6 +81,9 @@ class [[nodiscard]] Future {
   Progress progress() const { return need_task()->progress(); }
   /// The process that runs or ran the task; 0 while none does.
   pid_t worker_pid() const { return need_task()->worker_pid(); }
+  /// How many cores of the CoreBudget the worker process that runs the task holds just now; 0 while
+  /// none does, and for tasks that run elsewhere.
+  std::size_t cores_held() const { return need_task()->cores_held(); }
 
  private:
   friend class Executor;

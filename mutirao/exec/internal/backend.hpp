@@ -80,6 +80,8 @@ class Backend {
   /// A task was finished by somebody else: whoever waits must look.
   virtual void wake_waiters() {}
   virtual pid_t worker_pid(Task& task) { return task.known_worker_pid(); }
+  /// Of the core budget, by the process that runs the task; 0 where that is not known.
+  virtual std::size_t cores_held(Task&) { return 0; }
   virtual std::size_t worker_count() const noexcept = 0;
   /// Where large blocks of arguments may go; null: into the payload.
   virtual core::BlockSource* block_source() noexcept { return nullptr; }

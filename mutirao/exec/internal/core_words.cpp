@@ -158,6 +158,12 @@ bool CoreWords::anybody_waits() const noexcept {
   return false;
 }
 
+std::size_t CoreWords::held_by(Participant participant) const noexcept {
+  std::size_t held = 0;
+  for (std::size_t core = 0; core < cores(); ++core) held += holds(participant, core) ? 1 : 0;
+  return held;
+}
+
 void CoreWords::wake_all() noexcept {
   epoch_.fetch_add(1, std::memory_order_seq_cst);
   core::futex_wake(epoch_, INT_MAX, core::FutexScope::kShared);

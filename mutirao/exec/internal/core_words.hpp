@@ -77,6 +77,8 @@ class CoreWords {
   bool holds(Participant participant, std::size_t core) const noexcept {
     return owners_[core].load(std::memory_order_relaxed) == participant.word();
   }
+  /// How many cores it holds just now.
+  std::size_t held_by(Participant participant) const noexcept;
   /// Wakes everybody who sleeps, to look again.
   void wake_all() noexcept;
 

@@ -526,6 +526,14 @@ pid_t Pool::worker_pid(Task& task) {
   return task.known_worker_pid();
 }
 
+std::size_t Pool::cores_held(Task& task) {
+  const std::lock_guard lock(mutex_);
+  auto& remote = static_cast<RemoteTask&>(task);
+  const WorkerProcess* worker = worker_of(remote);
+  if (worker == nullptr || worker->process_running(remote) == 0) return 0;
+  return core_words().held_by(worker->participant());
+}
+
 void Pool::memory_released() noexcept {
   if (!memory_released_.exchange(true, std::memory_order_acq_rel)) bell_.wake_everybody();
 }

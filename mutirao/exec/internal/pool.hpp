@@ -55,6 +55,7 @@ class Pool final : public Backend, public SpawnListener, public std::enable_shar
   void wake_waiters() override { bell_.wake_everybody(); }
   Progress progress(Task& task) override;
   pid_t worker_pid(Task& task) override;
+  std::size_t cores_held(Task& task) override;
   std::size_t worker_count() const noexcept override { return worker_count_; }
   core::BlockSource* block_source() noexcept override { return &blocks_; }
 

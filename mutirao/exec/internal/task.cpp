@@ -106,6 +106,8 @@ bool Task::cancel() {
 
 std::stop_token Task::stop_token() { return backend_->stop_sources().token_of(*this); }
 
+std::size_t Task::cores_held() { return lost() ? 0 : backend_->cores_held(*this); }
+
 pid_t Task::worker_pid() { return lost() ? 0 : backend_->worker_pid(*this); }
 
 bool Task::sleep_until(std::optional<TimePoint> deadline) noexcept {

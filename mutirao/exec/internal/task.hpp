@@ -73,6 +73,7 @@ class Task : public TaskContext {
   bool wait_until(TimePoint deadline);
   Progress progress();
   pid_t worker_pid();
+  std::size_t cores_held();
   void detach();
   /// See Future::cancel.
   bool cancel();

@@ -72,7 +72,8 @@ void Scheduler::look_at(Running& running) {
   if (process != 0 && running.progress.process == 0) listener_.on_started(running.unit, process);
   const UnitProgress progress{.process = process != 0 ? process : running.progress.process,
                               .done = reported.done,
-                              .total = reported.total};
+                              .total = reported.total,
+                              .cores = running.future.cores_held()};
   if (std::exchange(running.progress, progress) != progress && process != 0)
     listener_.on_progress(running.unit, progress);
 }
