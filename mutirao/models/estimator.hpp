@@ -54,6 +54,9 @@ struct FitContext {
   std::function<void(const std::string& message)> warn;
   /// Looked at between units.
   std::stop_token stop;
+  /// If set, a forest that is asked to stop does not throw: it keeps the trees that it has, the
+  /// first `kept` of those asked for, and calls this. One that has none yet throws.
+  std::function<void(std::uint64_t kept, std::uint64_t asked)> keep_trees;
 };
 
 /// What a model is fitted on. The views must outlive the call.

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "mutirao/core/error.hpp"
-#include "mutirao/models/metrics.hpp"
 #include "mutirao/report/leaderboard.hpp"
 
 namespace mutirao::report {

@@ -190,7 +190,7 @@ CandidateResult candidate_result_from_json(const Json& json, const std::string& 
   return reading(where, [&] {
     CandidateResult row;
     row.model = json.at("model").get<std::string>();
-    row.estimator = json.value("estimator", row.model);
+    row.estimator = json.at("estimator").get<std::string>();
     row.status = status_of(json.at("status").get<std::string>());
     row.baseline = json.at("baseline").get<bool>();
     for (const auto& [name, value] : json.at("params").items())

@@ -47,6 +47,37 @@ TEST(RandomForest, PredictsTheSameWithAnyNumberOfThreads) {
   }
 }
 
+TEST(RandomForest, KeepsItsFirstTreesWhenItIsStoppedAndMay) {
+  const test::Problem problem = test::friedman(300, 4, 4);
+  RandomForestRegressor whole({.n_estimators = 40});
+  whole.fit(problem.x, problem.y, {.seed = 5});
+  std::stop_source stop;
+  std::uint64_t kept = 0;
+  std::uint64_t asked = 0;
+  FitContext context{.seed = 5};
+  context.stop = stop.get_token();
+  context.progress = [&](std::uint64_t done, std::uint64_t) {
+    if (done == 7) stop.request_stop();
+  };
+  RandomForestRegressor stopped({.n_estimators = 40});
+  EXPECT_THROW(stopped.fit(problem.x, problem.y, context), core::Error);
+  EXPECT_FALSE(stopped.fitted());
+  stop = {};
+  context.stop = stop.get_token();
+  context.keep_trees = [&](std::uint64_t trees, std::uint64_t of) {
+    kept = trees;
+    asked = of;
+  };
+  stopped.fit(problem.x, problem.y, context);
+  EXPECT_EQ(asked, 40u);
+  EXPECT_EQ(stopped.nodes().trees(), kept);
+  ASSERT_GE(kept, 1u);
+  ASSERT_LT(kept, 40u);
+  RandomForestRegressor smaller({.n_estimators = static_cast<std::int64_t>(kept)});
+  smaller.fit(problem.x, problem.y, {.seed = 5});
+  EXPECT_EQ(words_of(stopped), words_of(smaller));
+}
+
 TEST(RandomForest, DependsOnTheSeed) {
   const test::Problem problem = test::friedman(200, 4, 4);
   RandomForestRegressor one({.n_estimators = 3});

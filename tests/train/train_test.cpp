@@ -613,30 +613,49 @@ TEST_F(Train, AStopBeforeTheDataIsReadLeavesNothing) {
   EXPECT_FALSE(fs::exists(path("run")));
 }
 
+/// A disk with room for one page, while it lives.
+class SmallDisk {
+ public:
+  explicit SmallDisk(std::string path) : path_(std::move(path)) {
+    fs::create_directory(path_);
+    mounted_ = ::mount("tmpfs", path_.c_str(), "tmpfs", 0, "size=4k") == 0;
+  }
+  ~SmallDisk() {
+    if (mounted_) ::umount2(path_.c_str(), MNT_DETACH);
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+  bool mounted() const noexcept { return mounted_; }
+
+ private:
+  const std::string path_;
+  bool mounted_ = false;
+};
+
 TEST_F(Train, AFullDiskEndsTheRunAndKeepsWhatWasDone) {
-  // Before the models are made, their folder becomes one on a disk without room.
-  fs::create_directory(path("disk"));
-  if (::mount("tmpfs", path("disk").c_str(), "tmpfs", 0, "size=4k") != 0)
-    GTEST_SKIP() << "only root can mount a small disk";
+  const SmallDisk disk(path("disk"));
+  if (!disk.mounted()) GTEST_SKIP() << "only root can mount a small disk";
+  // Where models go, there is one without room.
   OnEvent filler([&](const Json& event) {
-    if (event["event"] == "data_read")
+    if (event["event"] == "run_started")
       fs::create_directory_symlink(path("disk"), path("run/models"));
   });
-  TrainConfig asked = config(data(), "decision_tree");
-  std::string said;
+  TrainConfig asked = config(data(600), "decision_tree");
   try {
     train(asked, {.out = path("run"), .observer = &filler});
     ADD_FAILURE();
   } catch (const core::Error& error) {
     EXPECT_EQ(error.code(), core::ErrorCode::kOutOfSpace);
-    said = error.what();
+    EXPECT_THAT(error.what(),
+                HasSubstr("cannot write " + path("run/models/decision_tree.mutirao")));
   }
-  ::umount(path("disk").c_str());
-  EXPECT_THAT(said, HasSubstr("cannot write " + path("run/models/decision_tree.mutirao")));
   EXPECT_FALSE(fs::exists(path("run/models/decision_tree.mutirao")));
   const RunResult left = read_run(path("run"));
   EXPECT_EQ(left.stopped, "interrupted");
   EXPECT_EQ(best_of(left), nullptr);
+  // With room again, it goes on from what was done.
+  fs::remove(path("run/models"));
+  EXPECT_EQ(resume(path("run")).stopped, std::nullopt);
 }
 
 TEST_F(Train, AModelMayBeGivenMoreThanOnceUnderNamesOfItsOwn) {

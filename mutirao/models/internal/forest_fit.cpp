@@ -227,11 +227,15 @@ Forest fit_forest(const ForestSettings& settings, const TrainingSet& training,
   };
   std::vector<Lane> lanes(std::max<std::size_t>(1, budget.cores()));
   std::vector<GrownTree> trees(n_trees - n_grown);
+  // Whether a tree is there; a stop may leave holes, where trees of other lanes were begun later.
+  std::vector<std::uint8_t> grown_whole(trees.size(), 0);
+  const bool keeps = static_cast<bool>(context.keep_trees);
   std::mutex progress_mutex;
   std::uint64_t done = n_grown;
   budget.for_each(
       trees.size(),
       [&](std::size_t unit, std::size_t lane_index) {
+        if (keeps && context.stop.stop_requested()) return;
         const std::size_t tree = n_grown + unit;
         Lane& lane = lanes[lane_index];
         const WeightedRows* bag = &all;
@@ -252,13 +256,27 @@ Forest fit_forest(const ForestSettings& settings, const TrainingSet& training,
           bag = &lane.bag;
         }
         const std::uint64_t seed = core::RandomStream({context.seed, kGrowthStream, tree}).next();
-        trees[unit] = grow_tree(tables.task(*bag, seed, context.stop), limits, lane.scratch);
+        try {
+          trees[unit] = grow_tree(tables.task(*bag, seed, context.stop), limits, lane.scratch);
+        } catch (const core::Error& error) {
+          if (!keeps || error.code() != core::ErrorCode::kCancelled) throw;
+          return;
+        }
+        grown_whole[unit] = 1;
         if (context.progress) {
           const std::lock_guard lock(progress_mutex);
           context.progress(++done, n_trees);
         }
       },
       context.max_cores);
+
+  const auto kept = static_cast<std::size_t>(std::find(grown_whole.begin(), grown_whole.end(), 0) -
+                                             grown_whole.begin());
+  if (kept < trees.size()) {
+    if (n_grown + kept == 0) throw core::Error(core::ErrorCode::kCancelled, "the fit was stopped");
+    trees.resize(kept);
+    context.keep_trees(n_grown + kept, n_trees);
+  }
 
   Forest forest;
   append(forest, grown != nullptr ? *grown : Forest{}, trees, training.x.cols, n_classes, budget,

@@ -109,6 +109,12 @@ Fitted fit(const Candidate& candidate, const PreparedData& data,
   };
   const StopInTime stop(limit.seconds);
   context.stop = stop.token();
+  if (limit.keep_trees) {
+    context.keep_trees = [&fitted](std::uint64_t kept, std::uint64_t asked) {
+      fitted.trees_kept = kept;
+      fitted.trees_asked = asked;
+    };
+  }
   context.warn = [&fitted](const std::string& message) { fitted.warnings.push_back(message); };
   models::TrainingSet training;
   training.n_classes = data.classes.size();

@@ -31,9 +31,10 @@ constexpr std::size_t kMostWarnings = 3;  // of one candidate
 // How often progress is an event: when a further twentieth is done, and now and then.
 constexpr std::uint64_t kProgressSteps = 20;
 constexpr auto kProgressAtLeastEvery = 10s;
-constexpr double kSoonShare = 0.97;     // of a time limit: fits are then asked to end
-constexpr double kGraceShare = 0.04;    // of a time limit: what they have for it
-constexpr double kShareOfMemory = 0.9;  // of what is available, that fits may take
+constexpr double kSoonShare = 0.97;        // of a time limit: fits are then asked to end
+constexpr double kGraceShare = 0.04;       // of a time limit: what they have for it
+constexpr double kShortestSeconds = 0.05;  // that a forest has at least
+constexpr double kShareOfMemory = 0.9;     // of what is available, that fits may take
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -218,6 +219,20 @@ Json Run::names_of(const Unit& unit) const {
   return names;
 }
 
+// Note [What a time limit leaves to each fit]
+// A forest is worth something after every tree, so it gets its share of the time that is left: that
+// of its work in all that is left to do. If all of it fits into the time limit, no share is too
+// short, as long as the estimates of work are right in proportion; if it does not, every forest is
+// cut, and none is left out. Other fits cannot be cut: they end, or time ends them.
+FitLimit Run::limit_of(const Unit& unit) const {
+  if (!config_.time_limit || !keeps_trees(candidates_[unit.candidate].fit(), data_.task)) return {};
+  const double left = *config_.time_limit * kSoonShare - seconds_since(start_);
+  const double share = unit.work / std::max(unit.work, plan_->work_left());
+  const auto cores = static_cast<double>(exec::CoreBudget::current().cores());
+  return {.seconds = std::max(kShortestSeconds, left * std::min(1.0, cores * share)),
+          .keep_trees = true};
+}
+
 exec::TaskOptions Run::options_of(const std::string& name) const {
   exec::TaskOptions options{.name = name};
   options.resources.memory_bytes = config_.memory_limit.value_or(0);
@@ -234,7 +249,7 @@ exec::Future<FitResult> Run::start(const Unit& unit) {
                         .splits = inner_split_options(config_)};
     return fit_processes_.submit(options_of(fmt::format("{}, draw {}", label, *unit.draw)),
                                  run_draw, candidate.fit_of_draw(*unit.draw), data_, task,
-                                 FitLimit{});
+                                 limit_of(unit));
   }
   const Candidate fit = candidate.fit_of_fold(unit.fold, *metric_);
   if (candidate.draws() != 0 && !candidate.best_draw(unit.fold, *metric_)) {
@@ -245,13 +260,13 @@ exec::Future<FitResult> Run::start(const Unit& unit) {
   if (!is_final_fit(unit)) {
     return fit_processes_.submit(options_of(fmt::format("{}, fold {}", label, unit.fold + 1)),
                                  run_fold, fit, data_, unit.fold,
-                                 folder_.inside(fold_file(label, unit.fold)), FitLimit{});
+                                 folder_.inside(fold_file(label, unit.fold)), limit_of(unit));
   }
   const Destination destination{.path = folder_.inside(candidate.model_file()),
                                 .target = config_.target,
                                 .id = config_.id.value_or("")};
   return fit_processes_.submit(options_of(label + ", final fit"), run_final_fit, fit, data_,
-                               destination, FitLimit{});
+                               destination, limit_of(unit));
 }
 
 void Run::on_started(const Unit& unit, pid_t process) {

@@ -73,6 +73,7 @@ class Run final : public UnitListener {
   void queue(std::size_t candidate);
   void take_up(std::size_t candidate);
   std::vector<Unit> units_of(std::size_t candidate) const;
+  FitLimit limit_of(const Unit& unit) const;
   exec::TaskOptions options_of(const std::string& name) const;
   void take_draw(const Unit& unit, const FitResult& result, const std::string& error);
   void make_ensemble();
