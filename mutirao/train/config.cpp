@@ -248,6 +248,11 @@ void check(const TrainConfig& config) {
     for (const std::string& text : config.models) names.push_back(candidate_named(text));
     for (const auto& each : config.set) check_is_trained(each.first, names);
   }
+  if (config.search && (*config.search < 2 || *config.search > kMostDraws)) {
+    throw core::InvalidArgument(
+        fmt::format("--search must be from 2 to {} draws, not {}", kMostDraws, *config.search),
+        "the first draw is the defaults: give 20 for 19 others");
+  }
   if (config.metric) models::has_metric(*config.metric, data::Task::kRegression);
   if (config.task) check_for(config, *config.task);
   check_division(config);
@@ -263,11 +268,6 @@ void check(const TrainConfig& config) {
     throw core::InvalidArgument(
         fmt::format("--memory-limit must be at least 16 MB, not {} bytes", *config.memory_limit),
         "write it as 500MB or 4GB");
-  }
-  if (config.search && (*config.search < 2 || *config.search > kMostDraws)) {
-    throw core::InvalidArgument(
-        fmt::format("--search must be from 2 to {} draws, not {}", kMostDraws, *config.search),
-        "the first draw is the defaults: give 20 for 19 others");
   }
   check_columns(config);
 }

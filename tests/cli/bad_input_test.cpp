@@ -209,13 +209,6 @@ TEST_F(BadInput, AnUnknownOptionSuggestsTheNearest) {
           {"--fold", "3"});
 }
 
-TEST_F(BadInput, AnOptionThatIsNotThereYetIsRefusedNotIgnored) {
-  for (const char* option : {"--search"}) {
-    refused(good(), std::string("there is no option ") + option + " of mutirao train\n",
-            {option, "5"});
-  }
-}
-
 TEST_F(BadInput, AnUnknownTaskSuggestsTheNearest) {
   refused(good(), "there is no task 'regresion'\nhint: did you mean 'regression'?",
           {"--task", "regresion"});

@@ -58,7 +58,7 @@ TEST_F(Predict, ARunMeansItsBestModelAndAFileMeansItself) {
   EXPECT_EQ(best.out, place_.run({"predict", "run/models/" + model + ".mutirao", "t.csv"}).out);
   EXPECT_NE(best.out, place_
                           .run({"predict", "run", "t.csv", "--model",
-                                shown["leaderboard"][1]["model"].get<std::string>()})
+                                shown["leaderboard"].back()["model"].get<std::string>()})
                           .out);
 }
 

@@ -163,7 +163,7 @@ TEST_F(Resume, RunsAreShownSideBySide) {
   EXPECT_THAT(table.out, AllOf(HasSubstr("1  a\n2  b\n"), HasSubstr("linear_regression")));
   const Json object = place_.run({"compare", "a", "b", "--json"}).json();
   EXPECT_EQ(object["metric"], "r2");
-  ASSERT_EQ(object["models"].size(), 4U);
+  ASSERT_EQ(object["models"].size(), 5U);
   for (const Json& row : object["models"]) {
     ASSERT_EQ(row["scores"].size(), 2U);
     const bool both = row["model"] == "linear_regression" || row["model"] == "baseline";

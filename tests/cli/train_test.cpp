@@ -499,7 +499,8 @@ TEST_F(Train, TheDiamondsAreLearnedAsWellAsByScikitLearn) {
   EXPECT_NEAR(row_of(result, "linear_regression")["score"], 0.9196, 0.002);
   EXPECT_NEAR(row_of(result, "decision_tree")["score"], 0.9653, 0.002);
   EXPECT_NEAR(row_of(result, "random_forest")["score"], 0.9810, 0.002);
-  EXPECT_EQ(result["leaderboard"][0]["model"], "random_forest");
+  EXPECT_EQ(result["leaderboard"][0]["model"], "ensemble");
+  EXPECT_EQ(result["leaderboard"][1]["model"], "random_forest");
 }
 
 }  // namespace

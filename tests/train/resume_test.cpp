@@ -140,7 +140,7 @@ TEST_F(Resume, NothingThatWasDoneIsDoneAgain) {
   EXPECT_EQ(fs::last_write_time(file), saved);
   // The folds' predictions had been removed, so that folds, and only they, are done once more.
   EXPECT_EQ(count(events(path("run")), "model_saved"), count(told, "model_saved"));
-  EXPECT_EQ(resumed.leaderboard.size(), 4u);
+  EXPECT_EQ(resumed.leaderboard.size(), 5u);
 }
 
 TEST_F(Resume, ARunThatIsCompleteIsOnlyRead) {
@@ -177,7 +177,8 @@ TEST_F(Resume, ACandidateThatFailedStaysFailed) {
   const RunResult resumed = resume(path("run"));
   EXPECT_EQ(resumed.leaderboard.back().model, "small");
   EXPECT_EQ(resumed.leaderboard.back().status, CandidateStatus::kFailed);
-  EXPECT_EQ(count(events(path("run")), "candidate_ended"), 4u + 3u) << "those of the lost folds";
+  EXPECT_EQ(count(events(path("run")), "candidate_ended"), 5u + 4u)
+      << "those of the lost folds, and the ensemble";
 }
 
 TEST_F(Resume, ARunMovesWithItsData) {

@@ -34,6 +34,7 @@ constexpr auto kProgressAtLeastEvery = 10s;
 constexpr double kSoonShare = 0.97;        // of a time limit: fits are then asked to end
 constexpr double kGraceShare = 0.04;       // of a time limit: what they have for it
 constexpr double kShortestSeconds = 0.05;  // that a forest has at least
+constexpr double kGrowingShare = 0.8;      // of its time; the rest is for what comes after
 constexpr double kShareOfMemory = 0.9;     // of what is available, that fits may take
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
@@ -223,14 +224,16 @@ Json Run::names_of(const Unit& unit) const {
 // A forest is worth something after every tree, so it gets its share of the time that is left: that
 // of its work in all that is left to do. If all of it fits into the time limit, no share is too
 // short, as long as the estimates of work are right in proportion; if it does not, every forest is
-// cut, and none is left out. Other fits cannot be cut: they end, or time ends them.
+// cut, and none is left out. It does not grow for all of its share: it is also tested or, the
+// larger part, written. Other fits cannot be cut: they end, or time ends them.
 FitLimit Run::limit_of(const Unit& unit) const {
   if (!config_.time_limit || !keeps_trees(candidates_[unit.candidate].fit(), data_.task)) return {};
   const double left = *config_.time_limit * kSoonShare - seconds_since(start_);
   const double share = unit.work / std::max(unit.work, plan_->work_left());
   const auto cores = static_cast<double>(exec::CoreBudget::current().cores());
-  return {.seconds = std::max(kShortestSeconds, left * std::min(1.0, cores * share)),
-          .keep_trees = true};
+  return {
+      .seconds = std::max(kShortestSeconds, kGrowingShare * left * std::min(1.0, cores * share)),
+      .keep_trees = true};
 }
 
 exec::TaskOptions Run::options_of(const std::string& name) const {
