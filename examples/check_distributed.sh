@@ -79,6 +79,8 @@ case $1 in
     trap remove EXIT
     for each in "${namespaces[@]}"; do
       ip netns add "$each" 2>/dev/null || { echo "skipped: network namespaces are not allowed here"; exit 77; }
+      # A root that is not mounted (chroot) has them, but nothing can be run in one.
+      ip netns exec "$each" true 2>/dev/null || { echo "skipped: nothing can be run in a network namespace here"; exit 77; }
     done
     ip link add mutirao0 netns "${namespaces[0]}" type veth peer name mutirao1 netns "${namespaces[1]}" ||
       { echo "skipped: there are no virtual links here"; exit 77; }

@@ -32,13 +32,15 @@ void erase_from(std::deque<T>& all, const T& one) {
 
 }  // namespace
 
-class TcpLink::SendTransfer : public Transfer {
+/// What somebody waits for: a message that is being sent or received.
+template <class State>
+class TcpLink::Waited : public Transfer {
  public:
-  SendTransfer(TcpLink& link, PeerPointer peer, std::shared_ptr<Sending> state)
+  Waited(TcpLink& link, PeerPointer peer, std::shared_ptr<State> state)
       : link_(link), peer_(std::move(peer)), state_(std::move(state)) {}
-  SendTransfer(const SendTransfer&) = delete;
-  SendTransfer& operator=(const SendTransfer&) = delete;
-  ~SendTransfer() override {
+  Waited(const Waited&) = delete;
+  Waited& operator=(const Waited&) = delete;
+  ~Waited() override {
     if (state_->done) return;
     const std::lock_guard lock(link_.mutex_);
     cancel(*peer_, state_);
@@ -51,29 +53,7 @@ class TcpLink::SendTransfer : public Transfer {
  private:
   TcpLink& link_;
   const PeerPointer peer_;
-  const std::shared_ptr<Sending> state_;
-};
-
-class TcpLink::ReceiveTransfer : public Transfer {
- public:
-  ReceiveTransfer(TcpLink& link, PeerPointer peer, std::shared_ptr<Receiving> state)
-      : link_(link), peer_(std::move(peer)), state_(std::move(state)) {}
-  ReceiveTransfer(const ReceiveTransfer&) = delete;
-  ReceiveTransfer& operator=(const ReceiveTransfer&) = delete;
-  ~ReceiveTransfer() override {
-    if (state_->done) return;
-    const std::lock_guard lock(link_.mutex_);
-    cancel(*peer_, state_);
-  }
-  bool done() override {
-    if (!state_->done) link_.tick();
-    return state_->done;
-  }
-
- private:
-  TcpLink& link_;
-  const PeerPointer peer_;
-  const std::shared_ptr<Receiving> state_;
+  const std::shared_ptr<State> state_;
 };
 
 TcpLink::TcpLink() = default;
@@ -103,7 +83,7 @@ std::unique_ptr<Link::Transfer> TcpLink::send(const std::byte* data, std::size_t
   sending->data = data;
   peer->to_send.push_back(sending);
   write_next(peer);
-  return std::make_unique<SendTransfer>(*this, peer, std::move(sending));
+  return std::make_unique<Waited<Sending>>(*this, peer, std::move(sending));
 }
 
 std::unique_ptr<Link::Transfer> TcpLink::receive(std::byte* data, std::size_t bytes, int from,
@@ -123,7 +103,7 @@ std::unique_ptr<Link::Transfer> TcpLink::receive(std::byte* data, std::size_t by
     early.pop_front();
     receiving->done = true;
   }
-  return std::make_unique<ReceiveTransfer>(*this, peer, std::move(receiving));
+  return std::make_unique<Waited<Receiving>>(*this, peer, std::move(receiving));
 }
 
 bool TcpLink::is_lost(int rank) {

@@ -81,8 +81,8 @@ class TcpLink : public Link {
     std::map<int, std::deque<std::vector<std::byte>>> early;         // by tag
   };
   using PeerPointer = std::shared_ptr<Peer>;
-  class SendTransfer;
-  class ReceiveTransfer;
+  template <class State>
+  class Waited;
 
   PeerPointer peer_of(int rank) const;
   void poll();
