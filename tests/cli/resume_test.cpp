@@ -87,8 +87,11 @@ TEST_F(Resume, ARunInUseIsRefusedByTheNameOfItsProcess) {
 }
 
 TEST_F(Resume, ATimeLimitLeavesTheModelsThatWereDone) {
-  const Outcome outcome = place_.run(with(kTrain, {"--out", "run", "--json", "--time-limit", "4s",
-                                                   "--set", "small.n_estimators=1000000"}));
+  // Trees that take long to grow and are short to write, however busy the machine.
+  place_.write("t.csv", small_table(3000));
+  const Outcome outcome =
+      place_.run(with(kTrain, {"--out", "run", "--json", "--time-limit", "4s", "--set",
+                               "small.n_estimators=1000000,min_samples_leaf=300"}));
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   const Json result = outcome.json();
   EXPECT_EQ(result["stopped"], "time_limit");
