@@ -16,6 +16,7 @@
 
 #include <fmt/format.h>
 
+#include "mutirao/core/clock.hpp"
 #include "mutirao/core/error.hpp"
 #include "mutirao/core/unique_fd.hpp"
 #include "mutirao/launch/internal/guard.hpp"
@@ -31,10 +32,6 @@ using internal::GuardOrder;
 
 constexpr auto kTellEvery = std::chrono::seconds(1);
 constexpr std::size_t kMostRanks = 4096;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 void check(const LaunchOptions& options) {
   if (options.command.empty())
@@ -157,7 +154,7 @@ class Attempt {
 
   void tell() {
     last_told_ = Clock::now();
-    observer_.on_progress(running_, seconds_since(begin_));
+    observer_.on_progress(running_, core::seconds_since(begin_));
   }
 
   void read(std::size_t local, std::size_t stream) {
@@ -218,7 +215,7 @@ class Attempt {
                 .process = ranks_[local].process,
                 .exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0,
                 .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-                .seconds = seconds_since(ranks_[local].start)};
+                .seconds = core::seconds_since(ranks_[local].start)};
     end_all();
   }
 

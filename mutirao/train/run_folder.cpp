@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "mutirao/core/clock.hpp"
 #include "mutirao/core/error.hpp"
 #include "mutirao/data/source.hpp"
 #include "mutirao/train/candidates.hpp"
@@ -166,15 +167,12 @@ RunFolder::RunFolder(std::string path, const TrainConfig& config) : path_(std::m
       }
       made_.push_back(folder);
     }
-    core::AtomicFile file(inside(kConfigFile));
-    file.write(to_json(config).dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
-    file.commit();
+    write_config(to_json(config));
     events_.emplace(inside(kEventsFile));
     lock();
   } catch (const core::IoError& failure) {
     const int number = failure.error_number();
-    for (const char* name : {kConfigFile, kEventsFile}) fs::remove(inside(name), error);
-    for (auto folder = made_.rbegin(); folder != made_.rend(); ++folder) fs::remove(*folder, error);
+    remove_made();
     throw core::IoError(fmt::format("cannot make the run folder {}", path_), number,
                         "name a folder that can be written with --out");
   }
@@ -217,6 +215,10 @@ std::optional<TrainConfig> RunFolder::config() const {
 void RunFolder::describe(const TrainConfig& config, const Json& made_by) {
   Json json = to_json(config);
   json[kMadeBy] = made_by;
+  write_config(json);
+}
+
+void RunFolder::write_config(const Json& json) const {
   core::AtomicFile file(inside(kConfigFile));
   file.write(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   file.commit();
@@ -229,7 +231,10 @@ void RunFolder::make_folder(const std::string& relative) const {
 }
 
 RunFolder::~RunFolder() {
-  if (keep_) return;
+  if (!keep_) remove_made();
+}
+
+void RunFolder::remove_made() const {
   std::error_code error;
   for (const char* name : {kConfigFile, kEventsFile}) fs::remove(inside(name), error);
   // Folders in which somebody else has put something meanwhile stay.
@@ -240,10 +245,7 @@ std::string RunFolder::inside(const std::string& relative) const {
   return (fs::path(path_) / relative).string();
 }
 
-double RunFolder::elapsed() const {
-  return elapsed_before_ +
-         std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-}
+double RunFolder::elapsed() const { return elapsed_before_ + core::seconds_since(start_); }
 
 Json RunFolder::append(const std::string& event, const Json& fields) {
   Json json;
@@ -265,20 +267,9 @@ RunResult read_run(const std::string& path) {
                              "name a folder that mutirao train has made");
   }
   Replay replay(path);
-  const std::string text = core::read_file(replay.where());
-  std::size_t line = 1;
   // A last line without a line break was being written when the run was killed.
-  for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos;
-       begin = end + 1, ++line) {
-    try {
-      replay.take(Json::parse(text.begin() + static_cast<std::ptrdiff_t>(begin),
-                              text.begin() + static_cast<std::ptrdiff_t>(end)));
-    } catch (const std::exception& error) {
-      throw core::CorruptFile(
-          fmt::format("{}, line {}: this is no event of a run", replay.where(), line),
-          "train again, or copy the run folder again");
-    }
-  }
+  internal::for_each_event(core::read_file(replay.where()), replay.where(),
+                           [&](const Json& event) { replay.take(event); });
   return replay.finish();
 }
 

@@ -61,6 +61,9 @@ class RunFolder {
 
  private:
   void lock();
+  void write_config(const Json& json) const;
+  /// Takes away what this has put on the disk.
+  void remove_made() const;
 
   std::string path_;
   std::vector<std::string> made_;  // folders, outermost first

@@ -13,7 +13,7 @@
 
 #include <fmt/format.h>
 
-#include "mutirao/models/blend.hpp"
+#include "mutirao/models/blended_model.hpp"
 #include "mutirao/models/model.hpp"
 #include "mutirao/models/registry.hpp"
 
@@ -54,23 +54,11 @@ models::ParameterMap parameters_of(const models::EstimatorInfo& info) {
   return parameters;
 }
 
-/// Two models of a folder as one, each with its own columns.
 models::Model ensemble_of(const std::vector<std::filesystem::path>& paths) {
-  std::vector<data::FeatureEncoder> encoders;
-  std::vector<models::BlendMember> members;
-  std::size_t first = 0;
-  models::ModelInfo info;
-  for (const std::filesystem::path& path : paths) {
-    const auto model = std::make_shared<const models::Model>(models::Model::load(path));
-    info = model->info();
-    encoders.push_back(model->encoder());
-    members.push_back({.estimator = {model, &model->estimator()},
-                       .first_column = first,
-                       .n_columns = model->encoder().width()});
-    first += model->encoder().width();
-  }
-  return {data::FeatureEncoder::side_by_side(encoders), std::make_shared<models::Blend>(members),
-          info};
+  std::vector<models::WeightedModel> members;
+  for (const std::filesystem::path& path : paths)
+    members.push_back({.model = std::make_shared<const models::Model>(models::Model::load(path))});
+  return models::blended_model(members);
 }
 
 }  // namespace

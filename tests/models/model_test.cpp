@@ -19,6 +19,7 @@
 #include "mutirao/core/archive.hpp"
 #include "mutirao/core/error.hpp"
 #include "mutirao/models/blend.hpp"
+#include "mutirao/models/blended_model.hpp"
 #include "mutirao/models/internal/model_file.hpp"
 #include "mutirao/models/internal/sections.hpp"
 #include "mutirao/models/random_forest.hpp"
@@ -105,21 +106,13 @@ Model model_of(const std::string& name, const data::Table& table,
 /// Of a tree, whose columns are codes, and a linear model, whose columns are standardized.
 Model ensemble_of(data::Task task, const data::Table& table) {
   const bool numbers = task == data::Task::kRegression;
-  std::vector<data::FeatureEncoder> encoders;
-  std::vector<BlendMember> members;
-  std::size_t first = 0;
-  for (const char* name : {"decision_tree", numbers ? "ridge" : "logistic_regression"}) {
-    const auto model = std::make_shared<const Model>(model_of(find_estimator(name, task), table));
-    encoders.push_back(model->encoder());
-    members.push_back({.estimator = {model, &model->estimator()},
-                       .weight = members.empty() ? 0.3 : 0.7,
-                       .first_column = first,
-                       .n_columns = model->encoder().width()});
-    first += model->encoder().width();
-  }
-  return {data::FeatureEncoder::side_by_side(encoders),
-          std::make_shared<Blend>(members),
-          {.target = "target", .task = task, .seed = 3, .training_rows = table.rows()}};
+  const auto member = [&](const char* name, double weight) {
+    return WeightedModel{
+        .model = std::make_shared<const Model>(model_of(find_estimator(name, task), table)),
+        .weight = weight};
+  };
+  return blended_model(
+      {member("decision_tree", 0.3), member(numbers ? "ridge" : "logistic_regression", 0.7)});
 }
 
 /// Parameters that make its file small, where there are any.

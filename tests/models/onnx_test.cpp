@@ -23,7 +23,7 @@
 #include "mutirao/core/error.hpp"
 #include "mutirao/core/random.hpp"
 #include "mutirao/data/source.hpp"
-#include "mutirao/models/blend.hpp"
+#include "mutirao/models/blended_model.hpp"
 #include "mutirao/models/internal/onnx_trees.hpp"
 #include "mutirao/models/onnx.hpp"
 #include "mutirao/models/registry.hpp"
@@ -107,21 +107,12 @@ class Onnx : public testing::Test {
 
   /// All models added so far as one, each with its own columns.
   void add_ensemble(const data::Table& table) {
-    std::vector<data::FeatureEncoder> encoders;
-    std::vector<BlendMember> members;
-    std::size_t first = 0;
+    std::vector<WeightedModel> members;
     for (const Model& each : models_) {
-      const auto model = std::make_shared<const Model>(each);
-      encoders.push_back(model->encoder());
-      members.push_back({.estimator = {model, &model->estimator()},
-                         .weight = static_cast<double>(members.size() + 1),
-                         .first_column = first,
-                         .n_columns = model->encoder().width()});
-      first += model->encoder().width();
+      members.push_back({.model = std::make_shared<const Model>(each),
+                         .weight = static_cast<double>(members.size() + 1)});
     }
-    add(Model(data::FeatureEncoder::side_by_side(encoders), std::make_shared<Blend>(members),
-              models_.front().info()),
-        table);
+    add(blended_model(members), table);
   }
 
   /// Predicts with ONNX Runtime and compares.

@@ -63,29 +63,19 @@ void check_classes(const TrainConfig& config, const std::vector<std::uint32_t>& 
 }
 
 std::vector<std::uint32_t> folds_of(const TrainConfig& config, PreparedData& prepared) {
-  const std::size_t folds = fold_count(config);
-  const std::vector<std::uint32_t> classes = classes_of(prepared);
+  DivisionKeys keys{.times = {}, .groups = {}, .classes = classes_of(prepared)};
   if (config.time) {
     prepared.learns = data::Learns::kFromEarlier;
     const auto times = prepared.table.at(*config.time).numbers.span();
-    return config.test_size ? data::time_hold_out_numbers(times, *config.test_size)
-                            : data::time_fold_numbers(times, folds);
-  }
-  if (config.group) {
+    keys.times.assign(times.begin(), times.end());
+  } else if (config.group) {
     std::vector<std::uint32_t> rows(prepared.rows());
     std::iota(rows.begin(), rows.end(), 0U);
-    const std::vector<std::uint32_t> groups = groups_of(prepared.table.at(*config.group), rows);
-    return config.test_size ? data::group_hold_out_numbers(groups, *config.test_size, config.seed)
-                            : data::group_k_fold_numbers(groups, folds, config.seed, classes);
+    keys.groups = groups_of(prepared.table.at(*config.group), rows);
+  } else if (!keys.classes.empty()) {
+    check_classes(config, keys.classes, prepared);
   }
-  if (!classes.empty()) {
-    check_classes(config, classes, prepared);
-    return config.test_size
-               ? data::stratified_hold_out_numbers(classes, *config.test_size, config.seed)
-               : data::stratified_k_fold_numbers(classes, folds, config.seed);
-  }
-  return config.test_size ? data::hold_out_numbers(prepared.rows(), *config.test_size, config.seed)
-                          : data::k_fold_numbers(prepared.rows(), folds, config.seed);
+  return fold_numbers_of(prepared.rows(), keys, fold_count(config), config.test_size, config.seed);
 }
 
 /// Splits that are bound to groups or times may test what no training row has.
@@ -127,6 +117,25 @@ std::vector<std::uint32_t> groups_of(const data::Column& column,
         numbers.emplace(key, static_cast<std::uint32_t>(numbers.size())).first->second);
   }
   return groups;
+}
+
+std::vector<std::uint32_t> fold_numbers_of(std::size_t rows, const DivisionKeys& keys,
+                                           std::size_t folds, std::optional<double> test_size,
+                                           std::uint64_t seed) {
+  if (!keys.times.empty()) {
+    return test_size ? data::time_hold_out_numbers(keys.times, *test_size)
+                     : data::time_fold_numbers(keys.times, folds);
+  }
+  if (!keys.groups.empty()) {
+    return test_size ? data::group_hold_out_numbers(keys.groups, *test_size, seed)
+                     : data::group_k_fold_numbers(keys.groups, folds, seed, keys.classes);
+  }
+  if (!keys.classes.empty()) {
+    return test_size ? data::stratified_hold_out_numbers(keys.classes, *test_size, seed)
+                     : data::stratified_k_fold_numbers(keys.classes, folds, seed);
+  }
+  return test_size ? data::hold_out_numbers(rows, *test_size, seed)
+                   : data::k_fold_numbers(rows, folds, seed);
 }
 
 void divide(const TrainConfig& config, PreparedData& prepared) {

@@ -1,24 +1,19 @@
 #include "mutirao/train/internal/ensemble.hpp"
 
-#include <algorithm>
 #include <chrono>
 #include <limits>
 #include <memory>
 #include <utility>
 
+#include "mutirao/core/clock.hpp"
 #include "mutirao/core/process.hpp"
 #include "mutirao/data/splits.hpp"
-#include "mutirao/models/blend.hpp"
+#include "mutirao/models/blended_model.hpp"
 #include "mutirao/models/ensemble_selection.hpp"
 #include "mutirao/models/metrics.hpp"
-#include "mutirao/models/model.hpp"
 
 namespace mutirao::train::internal {
 namespace {
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 /// Some rows of the data, and what every candidate predicts for them.
 struct PredictedRows {
@@ -107,35 +102,16 @@ void score_folds(const EnsembleTask& task, const PreparedData& data, EnsembleRes
   result.probabilities = core::SharedArray<double>::copy_of(probabilities);
 }
 
-/// The members' models in one, their columns side by side; equal encodings are made once.
 void save(const EnsembleTask& task, const std::vector<double>& weights) {
-  std::vector<data::FeatureEncoder> encoders;
-  std::vector<std::size_t> first_columns;
-  std::vector<models::BlendMember> members;
-  models::ModelInfo info;
-  std::size_t width = 0;
+  std::vector<models::WeightedModel> members;
   for (std::size_t i = 0; i < weights.size(); ++i) {
     if (weights[i] == 0.0) continue;
-    const auto model =
-        std::make_shared<const models::Model>(models::Model::load(task.model_files[i]));
-    auto known = std::find(encoders.begin(), encoders.end(), model->encoder());
-    if (known == encoders.end()) {
-      encoders.push_back(model->encoder());
-      first_columns.push_back(width);
-      width += model->encoder().width();
-      known = encoders.end() - 1;
-    }
     members.push_back(
         {.label = task.labels[i],
-         .estimator = std::shared_ptr<const models::Estimator>(model, &model->estimator()),
-         .weight = weights[i],
-         .first_column = first_columns[static_cast<std::size_t>(known - encoders.begin())],
-         .n_columns = model->encoder().width()});
-    info = model->info();
+         .model = std::make_shared<const models::Model>(models::Model::load(task.model_files[i])),
+         .weight = weights[i]});
   }
-  models::Model(data::FeatureEncoder::side_by_side(encoders),
-                std::make_shared<const models::Blend>(std::move(members)), std::move(info))
-      .save(task.path);
+  models::blended_model(members).save(task.path);
 }
 
 }  // namespace
@@ -144,11 +120,11 @@ EnsembleResult make_ensemble(const EnsembleTask& task, const PreparedData& data)
   const auto start = std::chrono::steady_clock::now();
   EnsembleResult result;
   score_folds(task, data, result);
-  result.cv_seconds = seconds_since(start);
+  result.cv_seconds = core::seconds_since(start);
   const auto fit_start = std::chrono::steady_clock::now();
   result.weights = learn_weights(task, data, [](std::uint32_t) { return true; });
   save(task, result.weights);
-  result.fit_seconds = seconds_since(fit_start);
+  result.fit_seconds = core::seconds_since(fit_start);
   result.peak_rss_bytes = core::peak_resident_bytes();
   return result;
 }

@@ -13,6 +13,7 @@
 #include <thread>
 #include <utility>
 
+#include "mutirao/core/clock.hpp"
 #include "mutirao/core/process.hpp"
 #include "mutirao/data/splits.hpp"
 #include "mutirao/exec/cancellation.hpp"
@@ -30,9 +31,7 @@ namespace {
 /// What a task has taken since it began.
 class Meter {
  public:
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
+  double seconds() const { return core::seconds_since(start_); }
   void write(FitResult& result) const {
     result.seconds = seconds();
     result.cpu_seconds = core::cpu_seconds() - cpu_start_;

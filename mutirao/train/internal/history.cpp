@@ -46,20 +46,24 @@ std::size_t whole_lines(const std::string& events) noexcept {
   return last == std::string::npos ? 0 : last + 1;
 }
 
-History read_history(const std::string& events, const std::string& path) {
-  History history;
+void for_each_event(const std::string& events, const std::string& path,
+                    const std::function<void(const Json&)>& take) {
   std::size_t line = 1;
   for (std::size_t begin = 0, end; (end = events.find('\n', begin)) != std::string::npos;
        begin = end + 1, ++line) {
     try {
       take(Json::parse(events.begin() + static_cast<std::ptrdiff_t>(begin),
-                       events.begin() + static_cast<std::ptrdiff_t>(end)),
-           history);
+                       events.begin() + static_cast<std::ptrdiff_t>(end)));
     } catch (const std::exception&) {
       throw core::CorruptFile(fmt::format("{}, line {}: this is no event of a run", path, line),
                               "train again, or copy the run folder again");
     }
   }
+}
+
+History read_history(const std::string& events, const std::string& path) {
+  History history;
+  for_each_event(events, path, [&](const Json& event) { take(event, history); });
   return history;
 }
 

@@ -2,6 +2,7 @@
 
 // What the events of a run say was done, for a run that goes on.
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -28,6 +29,11 @@ struct History {
   std::map<std::string, std::string> ended;
   bool complete = false;
 };
+
+/// Calls `take` with each event of whole lines. Throws core::CorruptFile that names the line where
+/// it is none, or `take` throws.
+void for_each_event(const std::string& events, const std::string& path,
+                    const std::function<void(const Json&)>& take);
 
 /// Of whole lines. Throws core::CorruptFile that names the line.
 History read_history(const std::string& events, const std::string& path);

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "mutirao/core/clock.hpp"
 #include "mutirao/core/error.hpp"
 #include "mutirao/core/file.hpp"
 #include "mutirao/core/memory_use.hpp"
@@ -26,7 +27,6 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-constexpr auto kLookEvery = 100ms;
 constexpr std::size_t kMostWarnings = 3;  // of one candidate
 // How often progress is an event: when a further twentieth is done, and now and then.
 constexpr std::uint64_t kProgressSteps = 20;
@@ -36,10 +36,6 @@ constexpr double kGraceShare = 0.04;       // of a time limit: what they have fo
 constexpr double kShortestSeconds = 0.05;  // that a forest has at least
 constexpr double kGrowingShare = 0.8;      // of its time; the rest is for what comes after
 constexpr double kShareOfMemory = 0.9;     // of what is available, that fits may take
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 /// How long a fit that was asked to end may go on, to keep what it has.
 std::chrono::milliseconds grace_of(const TrainConfig& config) {
@@ -228,7 +224,7 @@ Json Run::names_of(const Unit& unit) const {
 // larger part, written. Other fits cannot be cut: they end, or time ends them.
 FitLimit Run::limit_of(const Unit& unit) const {
   if (!config_.time_limit || !keeps_trees(candidates_[unit.candidate].fit(), data_.task)) return {};
-  const double left = *config_.time_limit * kSoonShare - seconds_since(start_);
+  const double left = *config_.time_limit * kSoonShare - core::seconds_since(start_);
   const double share = unit.work / std::max(unit.work, plan_->work_left());
   const auto cores = static_cast<double>(exec::CoreBudget::current().cores());
   return {
@@ -378,6 +374,11 @@ void Run::conclude(std::size_t number) {
     if (row.status != CandidateStatus::kTimeout)
       fs::remove(folder_.inside(candidate.model_file()), error);
   }
+  end_with(row);
+}
+
+/// Puts a row of the leaderboard on disk.
+void Run::end_with(const CandidateResult& row) {
   Json ended = {{"candidate", to_json(row)}};
   if (const Json details = to_json(row.details); !details.empty()) ended["details"] = details;
   event("candidate_ended", ended);
@@ -422,7 +423,7 @@ void Run::make_ensemble() {
   exec::TaskOptions options = options_of("the ensemble");
   if (config_.time_limit) {
     options.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(
-        std::chrono::duration<double>(*config_.time_limit - seconds_since(start_)));
+        std::chrono::duration<double>(*config_.time_limit - core::seconds_since(start_)));
   }
   try {
     exec::Future<EnsembleResult> future =
@@ -454,10 +455,7 @@ void Run::take_ensemble(const EnsembleTask& task, const EnsembleResult& result) 
   const OutOfFold found(result.predictions.span(), result.probabilities.span());
   row.details = details_of(data_, found);
   found_.insert_or_assign(kEnsemble, found);
-  Json ended = {{"candidate", to_json(row)}};
-  if (const Json details = to_json(row.details); !details.empty()) ended["details"] = details;
-  event("candidate_ended", ended);
-  folder_.sync();
+  end_with(row);
 }
 
 /// What processes that died were writing.
@@ -476,7 +474,7 @@ void Run::on_look() {
 }
 
 bool Run::time_is_up() const {
-  return config_.time_limit && seconds_since(start_) >= *config_.time_limit * kSoonShare;
+  return config_.time_limit && core::seconds_since(start_) >= *config_.time_limit * kSoonShare;
 }
 
 UnitListener::Stop Run::stop() {

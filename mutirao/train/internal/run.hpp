@@ -79,6 +79,7 @@ class Run final : public UnitListener {
   void make_ensemble();
   void take_ensemble(const EnsembleTask& task, const EnsembleResult& result);
   void conclude(std::size_t candidate);
+  void end_with(const CandidateResult& row);
   void give_up_the_rest();
   void warn(const CandidateRun& candidate, const std::vector<std::string>& warnings);
   void remove_unfinished();

@@ -11,14 +11,8 @@
 #include "mutirao/train/internal/run.hpp"
 
 namespace mutirao::train::internal {
-namespace {
 
 namespace fs = std::filesystem;
-using namespace std::chrono_literals;
-
-constexpr auto kLookEvery = 100ms;
-
-}  // namespace
 
 /// Where the data is: seen from the run folder as it was, if both have moved, else as it was typed.
 std::string Run::data_path() const {

@@ -13,7 +13,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kLookEvery = 100ms;
 constexpr auto kLookForStartEvery = 20ms;
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 // Runs the units of a plan, each in a process of its own, as many at a time as there are cores.
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -15,6 +16,9 @@
 #include "mutirao/train/internal/plan.hpp"
 
 namespace mutirao::train::internal {
+
+/// How often a run looks at what its processes do.
+inline constexpr std::chrono::milliseconds kLookEvery{100};
 
 /// What a unit under way is doing.
 struct UnitProgress {
