@@ -1,6 +1,7 @@
 #include "mutirao/data/cell_text.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <cstdlib>
@@ -99,6 +100,47 @@ std::optional<double> timestamp_in(std::string_view text) {
   skip('Z');
   if (!text.empty()) return std::nullopt;
   return seconds;
+}
+
+bool is_number_of_other_form(std::string_view text) {
+  text = trimmed(text);
+  if (!text.empty() && (text.front() == '-' || text.front() == '+')) text.remove_prefix(1);
+  for (const std::string_view unit : {"$", "\xE2\x82\xAC", "\xC2\xA3"}) {  // dollar, euro, pound
+    if (text.starts_with(unit)) text.remove_prefix(unit.size());
+    if (text.ends_with(unit)) text.remove_suffix(unit.size());
+  }
+  if (text.ends_with('%')) text.remove_suffix(1);
+  text = trimmed(text);
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (text.empty() || !is_digit(text.front()) || !is_digit(text.back())) return false;
+  return std::all_of(text.begin(), text.end(),
+                     [&](char c) { return is_digit(c) || c == '.' || c == ','; });
+}
+
+bool is_date_of_other_form(std::string_view text) {
+  text = trimmed(text);
+  text = text.substr(0, text.find_first_of(" T"));
+  std::array<std::string_view, 3> parts;
+  char separator = 0;
+  for (std::size_t part = 0; part < parts.size(); ++part) {
+    const std::size_t end = text.find_first_not_of("0123456789");
+    parts[part] = text.substr(0, end);
+    text.remove_prefix(parts[part].size());
+    if (part == 2) break;
+    if (text.empty() || std::string_view("/.-").find(text.front()) == std::string_view::npos)
+      return false;
+    if (separator != 0 && text.front() != separator) return false;
+    separator = text.front();
+    text.remove_prefix(1);
+  }
+  if (!text.empty()) return false;
+  const auto counts_days = [](std::string_view digits) {
+    unsigned value = 0;
+    std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return !digits.empty() && digits.size() <= 2 && value >= 1 && value <= 31;
+  };
+  return counts_days(parts[1]) && ((parts[0].size() == 4 && counts_days(parts[2])) ||
+                                   (counts_days(parts[0]) && parts[2].size() == 4));
 }
 
 }  // namespace mutirao::data

@@ -16,7 +16,8 @@
 namespace mutirao::data {
 
 /// Whole numbers beyond 2^53, which are rounded; numbers so large that their squares overflow; text
-/// of which at least half are dates. `position_of` says where a row stands: "line 7".
+/// of which at least half are dates or numbers, written as they are read here or as people write
+/// them elsewhere (cell_text.hpp). `position_of` says where a row stands: "line 7".
 std::vector<std::string> doubts_about(const Column& column,
                                       const std::function<std::string(std::size_t)>& position_of);
 

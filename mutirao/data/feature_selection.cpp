@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "mutirao/core/error.hpp"
 
@@ -132,7 +133,19 @@ FeatureSelection select_features(const Table& table, const FeatureChoice& choice
     selection.columns.push_back(std::move(use));
   }
   if (selection.features.empty()) {
-    throw core::InvalidInput("no column is left to learn from",
+    std::vector<std::string> reasons;
+    for (const ColumnUse& use : selection.columns) {
+      if (use.name != choice.target) reasons.push_back(fmt::format("'{}' ({})", use.name, use.why));
+    }
+    constexpr std::size_t kNamed = 5;
+    const std::string more = reasons.size() > kNamed
+                                 ? fmt::format(" and {} more", reasons.size() - kNamed)
+                                 : std::string();
+    reasons.resize(std::min(reasons.size(), kNamed));
+    throw core::InvalidInput(fmt::format("no column is left to learn from: {}{}",
+                                         reasons.empty() ? "the table holds the target alone"
+                                                         : fmt::to_string(fmt::join(reasons, ", ")),
+                                         more),
                              "add columns, or bring some back with --categorical");
   }
   return selection;

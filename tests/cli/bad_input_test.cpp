@@ -252,7 +252,8 @@ TEST_F(BadInput, AColumnToDropThatIsNotThereSuggestsTheNearest) {
 }
 
 TEST_F(BadInput, DroppingEveryColumnLeavesNothingToLearnFrom) {
-  refused(good(), "no column is left to learn from\n", {"--drop", "a,b,c"});
+  refused(good(), "no column is left to learn from: 'a' (dropped), 'b' (dropped), 'c' (dropped)\n",
+          {"--drop", "a,b,c"});
 }
 
 TEST_F(BadInput, TheTargetCannotBeDropped) {

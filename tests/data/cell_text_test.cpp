@@ -37,5 +37,22 @@ TEST(CellText, TimestampsAreIso8601) {
     EXPECT_EQ(timestamp_in(text), std::nullopt) << text;
 }
 
+TEST(CellText, DatesOfOtherFormsAreKnownWhenSeen) {
+  for (const char* text : {"3/4/2024", "03.04.2024", "13-04-2024", " 2024/4/3 ", "2024-1-1",
+                           "03/04/2024 10:15", "2024-01-01T10:00+02:00"})
+    EXPECT_TRUE(is_date_of_other_form(text)) << text;
+  for (const char* text : {"", "3/4/24", "1.2.3", "555-1234", "2024", "0/4/2024", "32/1/2024",
+                           "3/4-2024", "3/4/2024x", "3//2024", "192.168.1.2000"})
+    EXPECT_FALSE(is_date_of_other_form(text)) << text;
+}
+
+TEST(CellText, NumbersOfOtherFormsAreKnownWhenSeen) {
+  for (const char* text :
+       {"1,200", "$5.50", "-$5", "12%", "3,5", "1.200,75", "\xE2\x82\xAC 12", "12 \xE2\x82\xAC"})
+    EXPECT_TRUE(is_number_of_other_form(text)) << text;
+  for (const char* text : {"", "%", "$", "1-10", "3/4", "12 cm", ",5", "five"})
+    EXPECT_FALSE(is_number_of_other_form(text)) << text;
+}
+
 }  // namespace
 }  // namespace mutirao::data

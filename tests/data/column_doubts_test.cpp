@@ -42,6 +42,19 @@ TEST(ColumnDoubts, DatesOfAnotherFormatAreNamedByTheFirst) {
               ElementsAre(HasSubstr("most of it are dates, but line 4 holds '03/02/2024'")));
 }
 
+TEST(ColumnDoubts, OneWordAmongNumbersIsNamed) {
+  EXPECT_THAT(doubts_about(texts({"1.5", "2", std::nullopt, "unknown", "4"}), line),
+              ElementsAre(HasSubstr(
+                  "'c' is read as text: most of it are numbers, but line 5 holds 'unknown'")));
+}
+
+TEST(ColumnDoubts, DatesAndNumbersOfOtherFormsAreNamed) {
+  EXPECT_THAT(doubts_about(texts({"3/4/2024", "13/4/2024"}), line),
+              ElementsAre(HasSubstr("it seems to hold dates, but line 2 holds '3/4/2024'")));
+  EXPECT_THAT(doubts_about(texts({"$1,200", "$950"}), line),
+              ElementsAre(HasSubstr("it seems to hold numbers, but line 2 holds '$1,200'")));
+}
+
 TEST(ColumnDoubts, TheFirstOddTextIsThatOfTheMinority) {
   EXPECT_EQ(first_odd_text(texts({"1", std::nullopt, "x", "2"})), 2u);
   EXPECT_EQ(first_odd_text(texts({"2024-01-01", "2024-01-02", "7"})), 2u);

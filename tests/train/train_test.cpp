@@ -781,7 +781,7 @@ TEST_F(TrainRefuses, ATestSizeThatLeavesNothingToLearnFrom) {
 
 TEST_F(TrainRefuses, DataWithoutAFeature) {
   EXPECT_THAT(complaint("x,y\n1,2.5\n1,3.5\n1,1.5\n1,0.5\n1,9.5\n"),
-              StartsWith("no column is left to learn from\nhint: "));
+              StartsWith("no column is left to learn from: 'x' (constant)\nhint: "));
 }
 
 TEST_F(TrainRefuses, AFolderThatIsNotEmptyAndTouchesNothingInIt) {

@@ -27,6 +27,11 @@ void describe_columns(const TrainConfig& config, const data::Table& source,
                                            column.name, column.why));
     }
     if (column.why == "dropped" && column.name != config.time) continue;
+    const std::vector<std::string>& categorical = prepared.selection.categorical;
+    const bool meant_as_text =
+        column.type == data::ColumnType::kText &&
+        std::find(categorical.begin(), categorical.end(), column.name) != categorical.end();
+    if (meant_as_text) continue;
     for (std::string& doubt : data::doubts_about(source.at(column.name), [&](std::size_t row) {
            return data::position_of_row(config.data, source, row);
          }))
