@@ -5,12 +5,12 @@
 // Purpose: scikit-learn's LinearRegression, sooner. Guarantees: the minimum-norm solution, as
 // LAPACK's gelsd gives it to scikit-learn: also for collinear columns, constant columns and more
 // columns than rows. Method: a ladder, each rung of which checks its own result and hands over to
-// the next: (1) Gram matrix of the centred and scaled columns, pivoted Cholesky, refined with
-// residuals from the data; (2) Cholesky QR, twice; (3) Householder QR over blocks of rows and a
-// singular value decomposition of R, cut as gelsd cuts. One level of each one-hot block is left
-// out, and the block's coefficients are shifted to sum zero, which is where the minimum norm lies.
-// Thread safety and failure: models/estimator.hpp; a missing or infinite value is
-// core::InvalidInput that names column and row.
+// the next: (1) Gram matrix of the centred and scaled columns, Cholesky, refined with residuals
+// from the data unless the columns are far from depending on each other; (2) Cholesky QR, twice;
+// (3) Householder QR over blocks of rows and a singular value decomposition of R, cut as gelsd
+// cuts. One level of each one-hot block is left out, and the block's coefficients are shifted to
+// sum zero, which is where the minimum norm lies. Thread safety and failure: models/estimator.hpp;
+// a missing or infinite value is core::InvalidInput that names column and row.
 //
 //   LinearRegression line;
 //   line.fit(x, y);

@@ -21,8 +21,10 @@ using Eigen::MatrixXd;
 using Eigen::VectorXd;
 using Solver = LinearRegression::Solver;
 
-/// Below these reciprocal condition numbers of the scaled Gram matrix (squares of the columns'),
-/// the next rung is taken.
+/// Reciprocal condition numbers of the scaled Gram matrix (squares of the columns'). Above the
+/// first its solution has eleven digits as it is, and the rows need not be seen again.
+constexpr double kLeastUnrefined = 1e-4;
+/// Below these the next rung is taken.
 constexpr double kLeastForCholesky = 1e-10;
 constexpr double kLeastForCholeskyQr = 1e-14;
 
@@ -90,9 +92,10 @@ std::optional<Solution> solve_by_gram(const ColumnBlocks& active, const MatrixXd
 
   if (condition >= kLeastForCholesky) {
     VectorXd solution = cholesky.solve(right);
-    const bool converged = refine(solution, target_norm, [&](const VectorXd& now) -> VectorXd {
-      return cholesky.solve(scaled_residual_products(active, now, scale));
-    });
+    const bool converged = condition >= kLeastUnrefined ||
+                           refine(solution, target_norm, [&](const VectorXd& now) -> VectorXd {
+                             return cholesky.solve(scaled_residual_products(active, now, scale));
+                           });
     if (converged) return Solution{solution.cwiseProduct(inverse), Solver::kCholesky};
   }
 
