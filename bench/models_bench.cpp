@@ -6,6 +6,7 @@
 //   models_bench --peak=random_forest/100000x20  fits once; prints the seconds and the bytes of
 //                                                memory that the fit took beyond its table
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <filesystem>
@@ -47,15 +48,20 @@ const bench::Tables& tables_of(std::size_t rows, std::size_t cols) {
                    .first->second;
 }
 
-/// What is measured: an estimator, its parameters where they are not the defaults.
+/// What is measured: an estimator, its parameters where they are not the defaults, and for
+/// classifiers the thresholds of the target that divide its classes.
 struct Subject {
   std::string model;
   data::Task task = data::Task::kRegression;
   models::ParameterMap parameters = {};
   std::string suffix = {};
+  std::vector<double> thresholds = {15.0, 40.0};
 
   std::string name() const {
-    return model + suffix + (task == data::Task::kRegression ? "" : "_classes");
+    return model + suffix +
+           (task == data::Task::kRegression ? ""
+            : thresholds.size() == 1        ? "_binary"
+                                            : "_classes");
   }
 };
 
@@ -64,11 +70,14 @@ Subject small_forest() {
   return {.model = "random_forest", .parameters = {{"n_estimators", "10"}}, .suffix = "_10"};
 }
 
-/// The target, or for classifiers three classes of it. The digits have their own.
-std::vector<double> target_of(const bench::Table& table, data::Task task) {
+/// The target, or for classifiers classes of it. The digits have their own.
+std::vector<double> target_of(const bench::Table& table, const Subject& subject) {
   std::vector<double> y = table.y;
-  if (task == data::Task::kRegression || table.x.cols() == bench::kDigitsCols) return y;
-  for (double& value : y) value = (value > 15.0 ? 1.0 : 0.0) + (value > 40.0 ? 1.0 : 0.0);
+  if (subject.task == data::Task::kRegression || table.x.cols() == bench::kDigitsCols) return y;
+  for (double& value : y) {
+    value = static_cast<double>(std::count_if(subject.thresholds.begin(), subject.thresholds.end(),
+                                              [&](double threshold) { return value > threshold; }));
+  }
   return y;
 }
 
@@ -83,24 +92,24 @@ double score(const std::vector<double>& truth, const std::vector<double>& seen, 
 void fit(benchmark::State& state, const Subject& subject, std::size_t rows, std::size_t cols) {
   const bench::Tables& both = tables_of(rows, cols);
   const data::Task task = subject.task;
-  const std::vector<double> y = target_of(both.train, task);
+  const std::vector<double> y = target_of(both.train, subject);
   std::unique_ptr<models::Estimator> estimator;
   for (auto _ : state) {
     estimator = models::make_estimator(subject.model, subject.parameters, task);
     estimator->fit(both.train.x, y);
   }
   state.counters["r2"] =
-      score(target_of(both.held_out, task), estimator->predict(both.held_out.x), task);
+      score(target_of(both.held_out, subject), estimator->predict(both.held_out.x), task);
 }
 
 void predict(benchmark::State& state, const Subject& subject, std::size_t rows, std::size_t cols) {
   const bench::Tables& both = tables_of(rows, cols);
   const data::Task task = subject.task;
   const auto estimator = models::make_estimator(subject.model, subject.parameters, task);
-  estimator->fit(both.train.x, target_of(both.train, task));
+  estimator->fit(both.train.x, target_of(both.train, subject));
   std::vector<double> predictions;
   for (auto _ : state) predictions = estimator->predict(both.held_out.x);
-  state.counters["r2"] = score(target_of(both.held_out, task), predictions, task);
+  state.counters["r2"] = score(target_of(both.held_out, subject), predictions, task);
 }
 
 /// One row after another, each in a call of its own.
@@ -202,8 +211,11 @@ void add_benchmarks() {
                          .parameters = {{"max_features", "0.3333333333333333"}},
                          .suffix = "_third"},
                         rows, cols);
+    add_fit_and_predict(
+        {.model = "logistic_regression", .task = data::Task::kClassification, .thresholds = {15.0}},
+        rows, cols);
   }
-  for (const char* model : {"random_forest", "extra_trees"}) {
+  for (const char* model : {"random_forest", "extra_trees", "logistic_regression"}) {
     add_fit_and_predict({.model = model, .task = data::Task::kClassification}, bench::kDigitsRows,
                         bench::kDigitsCols);
   }

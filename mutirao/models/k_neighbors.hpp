@@ -6,10 +6,11 @@
 // p = 1 or 2, on the columns as they are given; nothing is standardised here. Guarantees:
 // models/estimator.hpp; of rows that are equally far the earlier one is nearer, so that neighbours
 // are determined. Sample weights, which scikit-learn lacks here, multiply what a neighbour counts.
-// Algorithm: a k-d tree for up to 15 columns, else all distances, block by block; both give the
-// same neighbours. The model keeps the training rows, and its file, too. Thread safety:
-// models/estimator.hpp. Failure: the same, and core::InvalidInput for a value that is missing or
-// above 1e150, in fit and in predict; core::InvalidArgument for more neighbours than rows.
+// Algorithm: a k-d tree for few columns and many rows, else all distances, in single precision
+// first where p is 2; all give the same neighbours. The model keeps the training rows, and its
+// file, too. Thread safety: models/estimator.hpp. Failure: the same, and core::InvalidInput for a
+// value that is missing or above 1e150, in fit and in predict; core::InvalidArgument for more
+// neighbours than rows.
 //
 //   KNeighborsRegressor model({.n_neighbors = 10, .weights = "distance"});
 //   model.fit(x, y);

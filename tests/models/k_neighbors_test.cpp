@@ -75,6 +75,70 @@ TEST(NeighbourRows, AreThoseOfThePlainSearchWithATreeAndWithout) {
   }
 }
 
+TEST(NeighbourRows, AreThoseOfThePlainSearchWhereSinglePrecisionEnds) {
+  // Columns of very different sizes and places, rows that are far off, and points that are farther.
+  for (const double unit : {1.0, 1e-140, 1e120}) {
+    data::Matrix x = grid(1500, 18, 1, 0);
+    data::Matrix points = grid(40, 18, 2, 0);
+    for (std::size_t j = 0; j < 18; ++j) {
+      const double size = unit * (j == 3 ? 1e12 : j == 4 ? 1e-12 : 1.0);
+      const double place = unit * (j == 5 ? 1e9 : 0.0);
+      const auto move = [&](double& value) { value = j == 6 ? unit : value * size + place; };
+      std::ranges::for_each(x.writable_column(j), move);
+      std::ranges::for_each(points.writable_column(j), move);
+    }
+    x.writable_column(0)[700] = 1e15 * unit;
+    points.writable_column(0)[7] = 1e25 * unit;
+    const std::vector<double> y(1500, 0.0);
+    internal::NeighbourRows rows({.x = x, .y = y}, 2);
+    rows.index(false);
+    rows.search(points, std::nullopt, 40, 5, false, exec::CoreBudget::current(),
+                [&](std::size_t i, std::span<const Neighbour> found, std::span<const double>) {
+                  const std::vector<Neighbour> expected = nearest(x, points, i, 5, 2);
+                  for (std::size_t k = 0; k < 5; ++k) {
+                    EXPECT_EQ(found[k].row, expected[k].row) << unit << " " << i;
+                    EXPECT_EQ(found[k].distance, expected[k].distance);
+                  }
+                });
+  }
+}
+
+TEST(DistanceKernels, LeaveOutOnlyWhatIsNotBelowTheLimit) {
+  core::RandomStream stream({4});
+  for (std::size_t cols = 1; cols < 30; ++cols) {
+    const std::size_t panels = 1 + stream.below(5);
+    std::vector<float> values(panels * internal::kPanelRows * (cols + 1));
+    std::vector<float> points(cols * internal::kPanelPoints);
+    std::vector<float> limits(internal::kPanelPoints);
+    for (auto* all : {&values, &points, &limits}) {
+      for (float& value : *all) value = static_cast<float>(stream.below(7)) - 3.0F;  // no rounding
+    }
+    points[0] = std::numeric_limits<float>::quiet_NaN();  // a sum that is none is not left out
+    for (const core::InstructionSet set :
+         {core::InstructionSet::kBaseline, core::InstructionSet::kAvx2,
+          core::InstructionSet::kAvx512}) {
+      if (set > core::instruction_set()) continue;
+      std::vector<std::uint32_t> masks(panels * internal::kPanelPoints);
+      internal::distance_kernels(set).below(values.data(), panels, cols, points.data(),
+                                            limits.data(), masks.data());
+      for (std::size_t panel = 0; panel < panels; ++panel) {
+        const float* own = values.data() + panel * internal::kPanelRows * (cols + 1);
+        for (std::size_t i = 0; i < internal::kPanelRows; ++i) {
+          for (std::size_t q = 0; q < internal::kPanelPoints; ++q) {
+            float sum = own[i];
+            for (std::size_t j = 0; j < cols; ++j) {
+              sum +=
+                  own[(j + 1) * internal::kPanelRows + i] * points[j * internal::kPanelPoints + q];
+            }
+            ASSERT_EQ(masks[panel * internal::kPanelPoints + q] >> i & 1,
+                      sum >= limits[q] ? 0u : 1u);
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST(DistanceKernels, GiveTheSameBytesOnEveryInstructionSet) {
   core::RandomStream stream({3});
   for (int round = 0; round < 100; ++round) {

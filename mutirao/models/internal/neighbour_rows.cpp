@@ -1,6 +1,7 @@
 #include "mutirao/models/internal/neighbour_rows.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -16,10 +17,15 @@ namespace mutirao::models::internal {
 namespace {
 
 constexpr std::size_t kMostTreeColumns = 15;
-constexpr std::size_t kLeastTreeRows = 64;
-constexpr std::size_t kPoints = 32;  // a unit of work
-constexpr std::size_t kRows = 512;   // of a block, whose columns stay in the second-level cache
-constexpr double kMost = 1e150;      // its square is finite
+/// A k-d tree looks at more rows with every column, all distances at all of them: fewest rows for
+/// which it is sooner, without columns, and times how many for each column.
+constexpr double kLeastTreeRows = 2600.0;
+constexpr double kMoreTreeRows = 1.66;
+constexpr std::size_t kPoints = 96;       // a unit of work, at most
+constexpr std::size_t kMostPanels = 16;   // that are looked at with one limit
+constexpr std::uint32_t kManyRows = 128;  // of these, too many to be measured one by one
+constexpr std::size_t kRows = 512;  // of a block, whose columns stay in the second-level cache
+constexpr double kMost = 1e150;     // its square is finite
 
 void check_value(double value, std::size_t column, std::size_t row, const char* where) {
   if (std::abs(value) <= kMost) return;
@@ -40,6 +46,7 @@ class Nearest {
   }
   double worst() const noexcept { return worst_; }
   std::size_t count() const noexcept { return count_; }
+  bool full() const noexcept { return count_ == k_; }
   void add(const Neighbour& neighbour) {
     if (count_ == k_ && !(neighbour < first_[k_ - 1])) return;
     std::size_t at = count_ == k_ ? k_ - 1 : count_++;
@@ -110,6 +117,17 @@ class Result {
 
 template <int P>
 using KdTree = nanoflann::KDTreeSingleIndexAdaptor<Metric<P>, Points, -1, std::uint32_t>;
+
+/// Adds `height` rows from `first` on, all measured; `distances`: scratch.
+void add_all(const DistanceKernels& kernels, std::span<const double> x, std::size_t rows,
+             std::size_t cols, std::size_t first, std::size_t height, const double* point, int p,
+             std::vector<double>& distances, Nearest& nearest) {
+  kernels.distances(x.data() + first, rows, cols, height, point, p, distances.data());
+  for (std::size_t r = 0; r < height; ++r) {
+    if (distances[r] < nearest.worst() || !nearest.full())
+      nearest.add({distances[r], static_cast<std::uint32_t>(first + r)});
+  }
+}
 
 /// What each of the neighbours counts.
 void count_of(std::span<const Neighbour> neighbours, std::span<const double> weight,
@@ -200,11 +218,15 @@ void NeighbourRows::save(SectionWriter& writer) const {
 }
 
 bool NeighbourRows::suits_tree() const noexcept {
-  return cols_ <= kMostTreeColumns && rows() >= kLeastTreeRows;
+  return cols_ <= kMostTreeColumns &&
+         static_cast<double>(rows()) >=
+             kLeastTreeRows * std::pow(kMoreTreeRows, static_cast<double>(cols_));
 }
 
 void NeighbourRows::index(bool tree) {
   tree_.reset();
+  near_.reset();
+  if (!tree && p_ == 2) near_ = std::make_unique<NearRows>(x_, rows(), cols_);
   if (!tree) return;
   tree_ = std::make_unique<Tree>();
   tree_->points = {.x = std::vector<double>(x_.size()), .rows = rows(), .cols = cols_};
@@ -223,61 +245,112 @@ void NeighbourRows::index(bool tree) {
 void NeighbourRows::search_all(std::span<const double> points, std::size_t count, std::size_t k,
                                std::vector<Neighbour>& found) const {
   const DistanceKernels& kernels = distance_kernels(core::instruction_set());
-  std::vector<Nearest> nearest;
-  for (std::size_t i = 0; i < count; ++i) nearest.emplace_back(found.data() + i * k, k);
   std::vector<double> distances(kRows);
-  for (std::size_t first = 0; first < rows(); first += kRows) {
-    const std::size_t height = std::min(kRows, rows() - first);
-    for (std::size_t i = 0; i < count; ++i) {
-      kernels.distances(x_.data() + first, rows(), cols_, height, points.data() + i * cols_, p_,
-                        distances.data());
-      double worst = nearest[i].worst();
-      for (std::size_t r = 0; r < height; ++r) {
-        if (!(distances[r] < worst) && nearest[i].count() == k) continue;
-        nearest[i].add({distances[r], static_cast<std::uint32_t>(first + r)});
-        worst = nearest[i].worst();
+  for (std::size_t i = 0; i < count; i += kPanelPoints) {
+    const std::size_t some = std::min(kPanelPoints, count - i);
+    const std::span<const double> few = points.subspan(i * cols_, some * cols_);
+    if (near_ != nullptr && search_near(few, some, k, found.data() + i * k)) continue;
+    std::vector<Nearest> nearest;
+    for (std::size_t q = 0; q < some; ++q) nearest.emplace_back(found.data() + (i + q) * k, k);
+    for (std::size_t first = 0; first < rows(); first += kRows) {
+      for (std::size_t q = 0; q < some; ++q)
+        add_all(kernels, x_, rows(), cols_, first, std::min(kRows, rows() - first),
+                few.data() + q * cols_, p_, distances, nearest[q]);
+    }
+  }
+}
+
+bool NeighbourRows::search_near(std::span<const double> points, std::size_t count, std::size_t k,
+                                Neighbour* found) const {
+  NearRows::Points taken;
+  if (!near_->take(points, count, taken)) return false;
+  const DistanceKernels& kernels = distance_kernels(core::instruction_set());
+  std::vector<Nearest> nearest;
+  for (std::size_t q = 0; q < count; ++q) nearest.emplace_back(found + q * k, k);
+  std::vector<double> distances(kRows);
+  std::uint32_t masks[kMostPanels * kPanelPoints];
+  // Few panels at first: every row is near until there are some that are.
+  std::size_t many = 1;
+  for (std::size_t first = 0; first < near_->panels(); first += many) {
+    if (first >= 2 * many) many = std::min(2 * many, kMostPanels);
+    const std::size_t last = std::min(near_->panels(), first + many);
+    double worst[kPanelPoints];
+    for (std::size_t q = 0; q < kPanelPoints; ++q)
+      worst[q] = q < count ? nearest[q].worst() : -std::numeric_limits<double>::infinity();
+    near_->mark(kernels, taken, worst, first, last, masks);
+    for (std::size_t q = 0; q < count; ++q) {
+      std::uint32_t marked = 0;
+      for (std::size_t panel = first; panel < last; ++panel)
+        marked +=
+            static_cast<std::uint32_t>(std::popcount(masks[(panel - first) * kPanelPoints + q]));
+      const double* point = points.data() + q * cols_;
+      if (marked > kManyRows) {
+        const std::size_t begin = first * kPanelRows;
+        const std::size_t end = std::min(rows(), last * kPanelRows);
+        add_all(kernels, x_, rows(), cols_, begin, end - begin, point, p_, distances, nearest[q]);
+        continue;
+      }
+      for (std::size_t panel = first; panel < last; ++panel) {
+        for (std::uint32_t mask = masks[(panel - first) * kPanelPoints + q]; mask != 0;
+             mask &= mask - 1) {
+          const std::size_t row =
+              panel * kPanelRows + static_cast<std::size_t>(std::countr_zero(mask));
+          if (row >= rows()) break;
+          double sum = 0.0;
+          for (std::size_t j = 0; j < cols_; ++j) {
+            const double off = x_[j * rows() + row] - point[j];
+            sum += off * off;
+          }
+          nearest[q].add({sum, static_cast<std::uint32_t>(row)});
+        }
       }
     }
   }
+  return true;
 }
 
 void NeighbourRows::search(data::MatrixView x, std::optional<std::span<const std::uint32_t>> rows,
                            std::size_t n, std::size_t k, bool by_distance, exec::CoreBudget& budget,
                            const Visit& visit) const {
-  budget.for_each((n + kPoints - 1) / kPoints, [&](std::size_t unit, std::size_t) {
-    const std::size_t first = unit * kPoints;
-    const std::size_t count = std::min(kPoints, n - first);
-    std::vector<double> points(count * cols_);
-    for (std::size_t j = 0; j < cols_; ++j) {
-      for (std::size_t i = 0; i < count; ++i) {
-        const std::size_t row = rows ? (*rows)[first + i] : first + i;
-        const double value = x(row, j);
-        check_value(value, j, row, " of what is to be predicted");
-        points[i * cols_ + j] = value;
-      }
-    }
-    std::vector<Neighbour> found(count * k);
-    if (tree_ == nullptr) {
-      search_all(points, count, k, found);
-    } else {
-      for (std::size_t i = 0; i < count; ++i) {
-        Nearest nearest(found.data() + i * k, k);
-        Result result(nearest);
-        const double* point = points.data() + i * cols_;
-        if (p_ == 2) {
-          tree_->squares->findNeighbors(result, point, nanoflann::SearchParams());
-        } else {
-          tree_->sizes->findNeighbors(result, point, nanoflann::SearchParams());
+  const std::size_t cores = std::max<std::size_t>(1, budget.cores());
+  const std::size_t share = (n + cores - 1) / cores;
+  const std::size_t height =
+      std::min(kPoints, (share + kPanelPoints - 1) / kPanelPoints * kPanelPoints);
+  budget.for_each(
+      (n + height - 1) / std::max<std::size_t>(1, height), [&](std::size_t unit, std::size_t) {
+        const std::size_t first = unit * height;
+        const std::size_t count = std::min(height, n - first);
+        std::vector<double> points(count * cols_);
+        for (std::size_t j = 0; j < cols_; ++j) {
+          for (std::size_t i = 0; i < count; ++i) {
+            const std::size_t row = rows ? (*rows)[first + i] : first + i;
+            const double value = x(row, j);
+            check_value(value, j, row, " of what is to be predicted");
+            points[i * cols_ + j] = value;
+          }
         }
-      }
-    }
-    std::vector<double> counts;
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::span<const Neighbour> neighbours = std::span(found).subspan(i * k, k);
-      count_of(neighbours, weight_, by_distance, p_, counts);
-      visit(first + i, neighbours, counts);
-    }
-  });
+        std::vector<Neighbour> found(count * k);
+        if (tree_ == nullptr) {
+          search_all(points, count, k, found);
+        } else {
+          for (std::size_t i = 0; i < count; ++i) {
+            Nearest nearest(found.data() + i * k, k);
+            Result result(nearest);
+            const double* point = points.data() + i * cols_;
+            if (p_ == 2) {
+              tree_->squares->findNeighbors(result, point, nanoflann::SearchParams());
+            } else {
+              tree_->sizes->findNeighbors(result, point, nanoflann::SearchParams());
+            }
+          }
+        }
+        std::vector<double> counts;
+        for (std::size_t i = 0; i < count; ++i) {
+          const std::span<const Neighbour> neighbours = std::span(found).subspan(i * k, k);
+          count_of(neighbours, weight_, by_distance, p_, counts);
+          visit(first + i, neighbours, counts);
+        }
+      });
 }
 
 }  // namespace mutirao::models::internal

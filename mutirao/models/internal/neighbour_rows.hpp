@@ -12,6 +12,7 @@
 
 #include "mutirao/exec/core_budget.hpp"
 #include "mutirao/models/estimator.hpp"
+#include "mutirao/models/internal/near_rows.hpp"
 #include "mutirao/models/internal/sections.hpp"
 
 namespace mutirao::models::internal {
@@ -44,13 +45,17 @@ class NeighbourRows {
               std::size_t k, bool by_distance, exec::CoreBudget& budget, const Visit& visit) const;
   /// Searches with a k-d tree from now on, or without.
   void index(bool tree);
-  /// Few enough columns for a k-d tree to leave out most rows.
+  /// Few enough columns, and rows enough, for a k-d tree to leave out most rows.
   bool suits_tree() const noexcept;
 
  private:
   struct Tree;
+  /// The k nearest to each of `count` points (row-major), in found[i * k ...].
   void search_all(std::span<const double> points, std::size_t count, std::size_t k,
                   std::vector<Neighbour>& found) const;
+  /// The same for a few points, by way of near_.
+  bool search_near(std::span<const double> points, std::size_t count, std::size_t k,
+                   Neighbour* found) const;
 
   std::size_t cols_ = 0;
   int p_;
@@ -59,6 +64,7 @@ class NeighbourRows {
   std::span<const double> y_;
   std::span<const double> weight_;  // empty: all 1
   std::unique_ptr<Tree> tree_;
+  std::unique_ptr<const NearRows> near_;  // for p = 2 without a tree
 };
 
 }  // namespace mutirao::models::internal
