@@ -26,6 +26,8 @@
 namespace mutirao::exec::internal {
 
 inline constexpr std::size_t kDefaultChunk = 8;
+// Most calls are encoded in fewer bytes, for which memory is asked once.
+inline constexpr std::size_t kUsualRequest = 64;
 
 template <class F, class... Args>
 using ResultOf = std::decay_t<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>>;
@@ -205,6 +207,7 @@ void encode_call(RemoteTask& task, const F& function, const Args&... args) {
       identify(reinterpret_cast<AnyFunction>(&remote_entry<F, Args...>));
   core::OutputArchive archive(task.request, task.block_source());
   try {
+    task.request.bytes.reserve(kUsualRequest);
     save_entry(archive, kEntry);
     save_function(archive, function);
     (archive(args), ...);

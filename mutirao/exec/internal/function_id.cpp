@@ -19,21 +19,18 @@
 namespace mutirao::exec::internal {
 namespace {
 
-struct Module {
-  std::uint64_t id;
-  std::uintptr_t base;
-  std::uintptr_t first;
-  std::uintptr_t last;
-  std::string file;
-};
-
-/// What locate() looks at: plain memory, written once.
 struct Range {
   std::uintptr_t first;
   std::uintptr_t last;
   std::uintptr_t base;
   std::uint64_t id;
 };
+
+struct Module : Range {
+  std::string file;
+};
+
+// What locate() looks at: plain memory, written once.
 Range remembered[256];
 std::size_t remembered_count = 0;
 
@@ -74,7 +71,7 @@ std::uint64_t build_id(const char* notes, std::size_t size) {
 }
 
 int add_module(dl_phdr_info* info, std::size_t, void* modules) {
-  Module module{0, info->dlpi_addr, ~std::uintptr_t{0}, 0, info->dlpi_name};
+  Module module{{~std::uintptr_t{0}, 0, info->dlpi_addr, 0}, info->dlpi_name};
   if (module.file.empty()) module.file = "/proc/self/exe";
   for (int i = 0; i < info->dlpi_phnum; ++i) {
     const ElfW(Phdr)& part = info->dlpi_phdr[i];
@@ -94,13 +91,15 @@ int add_module(dl_phdr_info* info, std::size_t, void* modules) {
 // The modules of this process. Libraries can be loaded later, so a miss looks again.
 class ModuleTable {
  public:
-  template <class Predicate>
-  bool find(Predicate predicate, Module& found) {
+  /// Calls `use` with the module that it is looking for; false when there is none. Every task asks
+  /// three times.
+  template <class Predicate, class Use>
+  bool find(Predicate predicate, Use use) {
     const std::lock_guard lock(mutex_);
     for (int attempt = 0; attempt < 2; ++attempt) {
       for (const Module& module : modules_) {
         if (predicate(module)) {
-          found = module;
+          use(module);
           return true;
         }
       }
@@ -131,9 +130,10 @@ ModuleTable& module_table() {
 FunctionId identify(AnyFunction function) {
   const auto address = reinterpret_cast<std::uintptr_t>(function);
   if (address == 0) throw core::InvalidArgument("a task's function is null");
-  Module module{};
+  Range module{};
   if (!module_table().find(
-          [&](const Module& each) { return each.first <= address && address < each.last; }, module))
+          [&](const Module& each) { return each.first <= address && address < each.last; },
+          [&](const Module& found) { module = found; }))
     throw core::InvalidArgument("a task's function lies in no module of this program",
                                 "pass a function of the program or of a library");
   if (remembered_count != 0 && !is_remembered(module.id)) some_came_late.store(true);
@@ -141,8 +141,9 @@ FunctionId identify(AnyFunction function) {
 }
 
 AnyFunction resolve(const FunctionId& id) {
-  Module module{};
-  if (!module_table().find([&](const Module& each) { return each.id == id.module; }, module) ||
+  Range module{};
+  if (!module_table().find([&](const Module& each) { return each.id == id.module; },
+                           [&](const Module& found) { module = found; }) ||
       module.base + id.offset < module.first || module.base + id.offset >= module.last) {
     throw core::Unsupported("the task's function lies in a library that the worker has not loaded",
                             "link the library to the program, or load it before the Runtime");
@@ -176,10 +177,10 @@ void FunctionId::load(core::InputArchive& archive) {
 }
 
 std::string file_of_module(std::uint64_t id) {
-  Module module{};
-  return module_table().find([&](const Module& each) { return each.id == id; }, module)
-             ? module.file
-             : std::string();
+  std::string file;
+  module_table().find([&](const Module& each) { return each.id == id; },
+                      [&](const Module& found) { file = found.file; });
+  return file;
 }
 
 ModuleBuilds module_builds() {
@@ -205,7 +206,7 @@ void remember_modules() {
   remembered_count = 0;
   for (const Module& module : module_table().all()) {
     if (remembered_count == std::size(remembered)) return;
-    remembered[remembered_count++] = {module.first, module.last, module.base, module.id};
+    remembered[remembered_count++] = module;
   }
 }
 
