@@ -112,6 +112,10 @@ std::string Communicator::description() const {
   return fmt::format("{}, {} ({})", name_of(backend_), group_in(group_).description(), why_);
 }
 
+std::optional<int> Communicator::device() const { return group_in(group_).device(); }
+void Communicator::set_device_stream(void* stream) { group_in(group_).set_stream(stream); }
+void* Communicator::device_stream() const { return group_in(group_).stream(); }
+
 Buffer Communicator::allocate(std::size_t bytes) {
   return Buffer(group_in(group_).allocate(bytes));
 }

@@ -96,6 +96,13 @@ class Communicator {
   /// For people: "shm, 2 ranks on 1 box (chosen: all ranks are on this machine)".
   std::string description() const;
 
+  /// The number of the GPU that Buffers are on; nothing when they are on the host.
+  std::optional<int> device() const;
+  /// CommunicatorOptions::device_stream, from now on: a cudaStream_t of that GPU. Without a GPU it
+  /// does nothing.
+  void set_device_stream(void* stream);
+  void* device_stream() const;
+
   /// Memory of `bytes` bytes per rank that all ranks of the box map. Collective; blocks. Throws
   /// IoError on every rank when one has no memory for it.
   Buffer allocate(std::size_t bytes);

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "mutirao/comm/internal/box_memory.hpp"
@@ -49,6 +50,11 @@ class Group {
   virtual int local_rank() const = 0;
   virtual int local_size() const = 0;
   virtual std::string description() const = 0;
+
+  // Of a group whose buffers are on a GPU: which one, and the caller's cudaStream_t.
+  virtual std::optional<int> device() const { return std::nullopt; }
+  virtual void* stream() const { return nullptr; }
+  virtual void set_stream(void*) {}
 };
 
 }  // namespace mutirao::comm::internal

@@ -3,6 +3,7 @@
 #ifdef MUTIRAO_HAVE_NCCL
 
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <utility>
 
@@ -31,6 +32,7 @@ struct Library {
   decltype(&::ncclAllGather) all_gather;
   decltype(&::ncclReduceScatter) reduce_scatter;
 
+  cudaError_t (*get_device)(int*);
   cudaError_t (*set_device)(int);
   cudaError_t (*get_device_count)(int*);
   cudaError_t (*allocate)(void**, std::size_t);
@@ -38,6 +40,7 @@ struct Library {
   decltype(&::cudaMemset) memset;
   decltype(&::cudaStreamCreateWithFlags) stream_create;
   decltype(&::cudaStreamDestroy) stream_destroy;
+  decltype(&::cudaStreamSynchronize) stream_synchronize;
   decltype(&::cudaStreamWaitEvent) stream_wait_event;
   cudaError_t (*event_create)(cudaEvent_t*, unsigned int);
   decltype(&::cudaEventDestroy) event_destroy;
@@ -79,6 +82,7 @@ Library load() {
   find(nccl, "ncclReduceScatter", l.reduce_scatter);
   const std::string soname = fmt::format("libcudart.so.{}", CUDART_VERSION / 1000);
   void* const cuda = open_library(soname.c_str(), MUTIRAO_CUDART_LIBRARY);
+  find(cuda, "cudaGetDevice", l.get_device);
   find(cuda, "cudaSetDevice", l.set_device);
   find(cuda, "cudaGetDeviceCount", l.get_device_count);
   find(cuda, "cudaMalloc", l.allocate);
@@ -86,6 +90,7 @@ Library load() {
   find(cuda, "cudaMemset", l.memset);
   find(cuda, "cudaStreamCreateWithFlags", l.stream_create);
   find(cuda, "cudaStreamDestroy", l.stream_destroy);
+  find(cuda, "cudaStreamSynchronize", l.stream_synchronize);
   find(cuda, "cudaStreamWaitEvent", l.stream_wait_event);
   find(cuda, "cudaEventCreateWithFlags", l.event_create);
   find(cuda, "cudaEventDestroy", l.event_destroy);
@@ -140,6 +145,21 @@ ncclRedOp_t operation_of(Reduction reduction) {
   throw core::InternalError("a reduction without a name");
 }
 
+/// The group's GPU is the thread's one while it lives.
+class DeviceScope {
+ public:
+  explicit DeviceScope(int device) {
+    check(library().get_device(&before_), "tell which GPU is in use");
+    check(library().set_device(device), "use the GPU");
+  }
+  ~DeviceScope() { library().set_device(before_); }
+  DeviceScope(const DeviceScope&) = delete;
+  DeviceScope& operator=(const DeviceScope&) = delete;
+
+ private:
+  int before_ = 0;
+};
+
 class Event {
  public:
   Event() { check(library().event_create(&event_, cudaEventDisableTiming), "make an event"); }
@@ -166,7 +186,7 @@ class NcclGroup : public Group, public std::enable_shared_from_this<NcclGroup> {
       throw core::InvalidArgument(
           fmt::format("there is no GPU {}; there are {}", options.device, devices),
           "start no more ranks than there are GPUs");
-    check(library().set_device(options.device), "use the GPU");
+    const DeviceScope scope(options.device);
     check(library().stream_create(&stream_, cudaStreamNonBlocking), "make a stream");
     // The id travels over the host group, as whole numbers.
     ncclUniqueId id{};
@@ -222,7 +242,9 @@ class NcclGroup : public Group, public std::enable_shared_from_this<NcclGroup> {
     if (communicator_ != nullptr) library().comm_get_async_error(communicator_, &error);
     check(error, "go on");
   }
-  cudaStream_t user() const noexcept { return user_; }
+  std::optional<int> device() const override { return options_.device; }
+  void* stream() const override { return user_; }
+  void set_stream(void* stream) override { user_ = static_cast<cudaStream_t>(stream); }
 
  private:
   void abort() {
@@ -233,8 +255,8 @@ class NcclGroup : public Group, public std::enable_shared_from_this<NcclGroup> {
 
   const std::shared_ptr<HostGroup> host_;
   const NcclOptions options_;
-  const cudaStream_t user_;
-  std::mutex mutex_;  // guards all below
+  std::atomic<cudaStream_t> user_;  // the caller's
+  std::mutex mutex_;                // guards all below
   cudaStream_t stream_ = nullptr;
   ncclComm_t communicator_ = nullptr;
   std::uint32_t next_buffer_ = 1;
@@ -251,7 +273,8 @@ class DeviceWork : public Pending {
   void wait() override {
     group_->check_alive();
     compared_->done();
-    check(library().stream_wait_event(group_->user(), finished_.get(), 0), "wait");
+    auto* const stream = static_cast<cudaStream_t>(group_->stream());
+    check(library().stream_wait_event(stream, finished_.get(), 0), "wait");
   }
   bool done() override {
     group_->check_alive();
@@ -276,10 +299,13 @@ std::shared_ptr<const BufferMemory> NcclGroup::allocate(std::size_t bytes) {
   void* data = nullptr;
   cudaError_t result = cudaSuccess;
   if (bytes > 0) {
+    const DeviceScope scope(options_.device);
     result = library().allocate(&data, bytes);
     if (result == cudaSuccess) {
       memory->device = std::shared_ptr<void>(data, [](void* each) { library().free(each); });
       result = library().memset(data, 0, bytes);
+      // Streams that do not wait for the legacy one may write next.
+      if (result == cudaSuccess) result = library().stream_synchronize(nullptr);
     }
   }
   std::array<std::int64_t, 1> verdict{result == cudaSuccess ? options_.size : options_.rank};
@@ -338,12 +364,12 @@ std::shared_ptr<Pending> NcclGroup::collective(const CollectiveHeader& header,
   if (!buffer) return host_->collective(header, nullptr);  // a barrier
   CollectiveHeader compared = header;
   compared.on_device = 1;
+  const DeviceScope scope(options_.device);
   auto work = std::make_shared<DeviceWork>(shared_from_this(), host_->collective(compared, nullptr),
                                            buffer);
   const Event ready;
   const std::lock_guard lock(mutex_);
   host_->board().throw_if_failed();
-  check(library().set_device(options_.device), "use the GPU");
   check(library().event_record(ready.get(), user_), "record an event");
   check(library().stream_wait_event(stream_, ready.get(), 0), "wait");
   enqueue(header, buffer->data + header.offset);
