@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
 #include <fmt/format.h>
 #include <torch/serialize/archive.h>
 
@@ -22,16 +23,46 @@ using torch::serialize::OutputArchive;
 
 constexpr auto kNotOfThisRun = "resume with the model, optimizer and ranks of that run";
 
-Tensor random_state() {
-  at::Generator generator = at::detail::getDefaultCPUGenerator();
-  const std::lock_guard lock(generator.mutex());
-  return generator.get_state();
+/// Where the parameters are.
+torch::Device device_of(const TrainingParts& parts) {
+  std::vector<Tensor> parameters;
+  if (parts.module != nullptr) parameters = parts.module->parameters();
+  if (parts.optimizer != nullptr) {
+    for (const auto& group : std::as_const(*parts.optimizer).param_groups())
+      parameters.insert(parameters.end(), group.params().begin(), group.params().end());
+  }
+  return parameters.empty() ? torch::Device(torch::kCPU) : parameters.front().device();
 }
 
-void set_random_state(const Tensor& state) {
-  at::Generator generator = at::detail::getDefaultCPUGenerator();
-  const std::lock_guard lock(generator.mutex());
-  generator.set_state(state);
+/// The generators whose numbers a training may use: the host's, and that of its GPU.
+std::vector<at::Generator> generators_of(const torch::Device& device) {
+  std::vector<at::Generator> found{at::detail::getDefaultCPUGenerator()};
+  if (!device.is_cpu()) found.push_back(at::globalContext().defaultGenerator(device));
+  return found;
+}
+
+/// Of each generator: the bytes of its state, then that state in whole words.
+void append_random_states(std::vector<std::int64_t>& words, const torch::Device& device) {
+  for (at::Generator& generator : generators_of(device)) {
+    const std::lock_guard lock(generator.mutex());
+    const Tensor state = generator.get_state();
+    const std::size_t bytes = state.nbytes(), place = words.size() + 1;
+    words.push_back(static_cast<std::int64_t>(bytes));
+    words.resize(place + (bytes + 7) / 8, 0);
+    std::memcpy(words.data() + place, state.data_ptr(), bytes);
+  }
+}
+
+void set_random_states(std::span<const std::int64_t> words, const torch::Device& device) {
+  for (at::Generator& generator : generators_of(device)) {
+    if (words.empty()) return;  // written by a training without a GPU
+    const auto bytes = static_cast<std::size_t>(words.front());
+    const Tensor state = torch::empty({words.front()}, torch::kUInt8);
+    std::memcpy(state.data_ptr(), words.data() + 1, bytes);
+    words = words.subspan(1 + (bytes + 7) / 8);
+    const std::lock_guard lock(generator.mutex());
+    generator.set_state(state);
+  }
 }
 
 Tensor tensor_of(const std::vector<double>& values) {
@@ -114,9 +145,9 @@ void copy(const std::vector<std::pair<Tensor, Tensor>>& matched) {
   for (const auto& [tensor, saved] : matched) tensor.copy_(saved);
 }
 
-InputArchive open(const std::string& payload) {
+InputArchive open(const std::string& payload, const torch::Device& device = torch::kCPU) {
   InputArchive archive;
-  archive.load_from(payload.data(), payload.size());
+  archive.load_from(payload.data(), payload.size(), device);
   return archive;
 }
 
@@ -159,14 +190,11 @@ Checkpoints::Checkpoints(comm::Communicator& ranks, const TrainingParts& parts,
   }
 }
 
-// What is each rank's own: [given, bytes of the random numbers' state, that state].
+// What is each rank's own: [given, then the states of its random numbers].
 std::string Checkpoints::encode(std::int64_t step, const std::map<std::string, double>& values) {
-  const Tensor state = random_state();
-  const auto bytes = static_cast<std::size_t>(state.numel());
-  std::vector<std::int64_t> mine(2 + (bytes + 7) / 8, 0);
-  mine[0] = parts_.sampler == nullptr ? 0 : static_cast<std::int64_t>(parts_.sampler->given());
-  mine[1] = static_cast<std::int64_t>(bytes);
-  std::memcpy(mine.data() + 2, state.data_ptr(), bytes);
+  std::vector<std::int64_t> mine{
+      parts_.sampler == nullptr ? 0 : static_cast<std::int64_t>(parts_.sampler->given())};
+  append_random_states(mine, device_of(parts_));
   std::vector<std::int64_t> all(mine.size() * static_cast<std::size_t>(ranks_.size()));
   ranks_.all_gather(std::span<const std::int64_t>(mine), std::span<std::int64_t>(all)).wait();
   if (ranks_.rank() != 0) return {};
@@ -231,7 +259,9 @@ Resumed Checkpoints::decode(const std::string& payload) {
   }
   const Tensor all = read_tensor(archive, "ranks").view({world, -1});
   const Tensor mine = all[ranks_.rank()].contiguous();
-  const std::int64_t* words = mine.data_ptr<std::int64_t>();
+  const std::span<const std::int64_t> words(mine.data_ptr<std::int64_t>(),
+                                            static_cast<std::size_t>(mine.numel()));
+  const torch::Device device = device_of(parts_);
 
   if (parts_.optimizer != nullptr) {
     const std::vector<double> rates = values_of(read_tensor(archive, "rates"));
@@ -242,7 +272,11 @@ Resumed Checkpoints::decode(const std::string& payload) {
                                kNotOfThisRun);
     }
     InputArchive inner;
-    archive.read("optimizer", inner);
+    if (device.is_cpu()) {
+      archive.read("optimizer", inner);
+    } else {
+      open(payload, device).read("optimizer", inner);  // its state belongs beside the parameters
+    }
     parts_.optimizer->load(inner);
     // Not every version of torch restores the options.
     for (std::size_t i = 0; i < rates.size(); ++i) groups[i].options().set_lr(rates[i]);
@@ -258,9 +292,7 @@ Resumed Checkpoints::decode(const std::string& payload) {
                                   read_number(archive, "rate_step"));
   }
   copy(matched);
-  Tensor state = torch::empty({words[1]}, torch::kUInt8);
-  std::memcpy(state.data_ptr(), words + 2, static_cast<std::size_t>(words[1]));
-  set_random_state(state);
+  set_random_states(words.subspan(1), device);
   return resumed;
 }
 

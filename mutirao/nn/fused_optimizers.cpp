@@ -1,15 +1,20 @@
 #include "mutirao/nn/fused_optimizers.hpp"
 
 #include <cmath>
+#include <map>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "mutirao/core/error.hpp"
+#include "mutirao/nn/internal/device.hpp"
+#include "mutirao/nn/internal/device_optimizers.hpp"
 #include "mutirao/nn/internal/parameter_kernels.hpp"
 
 namespace mutirao::nn {
@@ -20,14 +25,14 @@ using torch::Tensor;
 
 void check(const Tensor& parameter, const char* who) {
   const bool fits =
-      parameter.device().is_cpu() && parameter.layout() == torch::kStrided &&
+      (parameter.is_cpu() || parameter.is_cuda()) && parameter.layout() == torch::kStrided &&
       (parameter.scalar_type() == torch::kFloat32 || parameter.scalar_type() == torch::kFloat64) &&
       parameter.is_non_overlapping_and_dense();
   if (!fits) {
     throw core::Unsupported(
         fmt::format("{} cannot update a parameter of type {} on {}", who,
                     c10::toString(parameter.scalar_type()), parameter.device().str()),
-        "use torch's own optimizer, or float32 parameters on the CPU");
+        "use torch's own optimizer, or float32 parameters on the CPU or a GPU");
   }
 }
 
@@ -92,18 +97,55 @@ void forget_gradients(Optimizer& optimizer) {
   }
 }
 
+/// Memory of a captured step would be filled anew in each replay.
+void must_not_be_capturing(const Tensor& parameter) {
+  if (!internal::is_capturing(parameter.device())) return;
+  throw core::Unsupported("a parameter has its first gradient while the step is captured",
+                          "capture after steps that use every parameter");
+}
+
+internal::SgdStep step_of(const torch::optim::SGDOptions& options) {
+  return {.rate = options.lr(),
+          .momentum = options.momentum(),
+          .dampening = options.dampening(),
+          .weight_decay = options.weight_decay(),
+          .nesterov = options.nesterov()};
+}
+
+internal::AdamWStep step_of(const torch::optim::AdamWOptions& options) {
+  return {.rate = options.lr(),
+          .beta1 = std::get<0>(options.betas()),
+          .beta2 = std::get<1>(options.betas()),
+          .epsilon = options.eps(),
+          .weight_decay = options.weight_decay()};
+}
+
+/// Whether the momentum buffer was made now.
+bool make_state(const Tensor& parameter, torch::optim::SGDParamState& state) {
+  if (state.momentum_buffer().defined()) return false;
+  must_not_be_capturing(parameter);
+  state.momentum_buffer(torch::zeros_like(parameter));
+  return true;
+}
+
+void make_state(const Tensor& parameter, const torch::optim::AdamWOptions& options,
+                torch::optim::AdamWParamState& state) {
+  if (!state.exp_avg().defined()) {
+    must_not_be_capturing(parameter);
+    state.exp_avg(torch::zeros_like(parameter));
+    state.exp_avg_sq(torch::zeros_like(parameter));
+  }
+  if (options.amsgrad() && !state.max_exp_avg_sq().defined()) {
+    must_not_be_capturing(parameter);
+    state.max_exp_avg_sq(torch::zeros_like(parameter));
+  }
+}
+
 void step_one(const Tensor& parameter, const torch::optim::SGDOptions& options,
               torch::optim::SGDParamState* state) {
-  internal::SgdStep step{.rate = options.lr(),
-                         .momentum = options.momentum(),
-                         .dampening = options.dampening(),
-                         .weight_decay = options.weight_decay(),
-                         .nesterov = options.nesterov()};
+  internal::SgdStep step = step_of(options);
   const Tensor gradient = matching_gradient(parameter);
-  if (state != nullptr && !state->momentum_buffer().defined()) {
-    state->momentum_buffer(torch::zeros_like(parameter));
-    step.first = true;
-  }
+  if (state != nullptr) step.first = make_state(parameter, *state);
   with_number_type(parameter, [&]<class T>(T*) {
     parameter_kernels<T>(core::instruction_set())
         .sgd(parameter.data_ptr<T>(), gradient.data_ptr<T>(),
@@ -114,19 +156,10 @@ void step_one(const Tensor& parameter, const torch::optim::SGDOptions& options,
 
 void step_one(const Tensor& parameter, const torch::optim::AdamWOptions& options,
               torch::optim::AdamWParamState& state) {
-  if (!state.exp_avg().defined()) {
-    state.exp_avg(torch::zeros_like(parameter));
-    state.exp_avg_sq(torch::zeros_like(parameter));
-  }
-  if (options.amsgrad() && !state.max_exp_avg_sq().defined())
-    state.max_exp_avg_sq(torch::zeros_like(parameter));
+  make_state(parameter, options, state);
   state.step(state.step() + 1);
-  const internal::AdamWStep step{.rate = options.lr(),
-                                 .beta1 = std::get<0>(options.betas()),
-                                 .beta2 = std::get<1>(options.betas()),
-                                 .epsilon = options.eps(),
-                                 .weight_decay = options.weight_decay(),
-                                 .step = static_cast<double>(state.step())};
+  internal::AdamWStep step = step_of(options);
+  step.step = static_cast<double>(state.step());
   const Tensor gradient = matching_gradient(parameter);
   with_number_type(parameter, [&]<class T>(T*) {
     parameter_kernels<T>(core::instruction_set())
@@ -137,20 +170,51 @@ void step_one(const Tensor& parameter, const torch::optim::AdamWOptions& options
   });
 }
 
+/// Those that have a gradient, and of these the ones on a GPU; `on_host` is called with the others.
+template <class OnHost>
+std::vector<Tensor> on_device(const std::vector<Tensor>& parameters, OnHost on_host) {
+  std::vector<Tensor> found;
+  for (const Tensor& parameter : parameters) {
+    if (!parameter.grad().defined()) continue;
+    if (parameter.is_cuda()) {
+      found.push_back(parameter);
+    } else {
+      on_host(parameter);
+    }
+  }
+  return found;
+}
+
+internal::DeviceClocks& made(std::shared_ptr<internal::DeviceClocks>& clocks) {
+  if (!clocks) clocks = std::make_shared<internal::DeviceClocks>();
+  return *clocks;
+}
+
 }  // namespace
 
 Tensor FusedSgd::step(LossClosure closure) {
   Tensor loss = closure_loss(closure);
   const torch::NoGradGuard no_grad;
   check_all(param_groups_, "FusedSgd");
-  for (auto& group : param_groups_) {
-    const auto& options = static_cast<const torch::optim::SGDOptions&>(group.options());
-    for (const Tensor& parameter : group.params()) {
-      if (!parameter.grad().defined()) continue;
-      step_one(parameter, options,
-               options.momentum() == 0.0
-                   ? nullptr
-                   : &state_of<torch::optim::SGDParamState>(state_, parameter));
+  std::size_t place = 0;
+  for (std::size_t g = 0; g < param_groups_.size(); ++g) {
+    const auto& options = static_cast<const torch::optim::SGDOptions&>(param_groups_[g].options());
+    const auto state = [&](const Tensor& parameter) {
+      return options.momentum() == 0.0 ? nullptr
+                                       : &state_of<torch::optim::SGDParamState>(state_, parameter);
+    };
+    const std::vector<Tensor> there =
+        on_device(param_groups_[g].params(),
+                  [&](const Tensor& parameter) { step_one(parameter, options, state(parameter)); });
+    if (there.empty()) continue;
+    const Tensor rate =
+        made(clocks_).tick(place++, g, there, {.rate = options.lr(), .step = {}}).rate;
+    for (const Tensor& parameter : there) {
+      internal::SgdStep step = step_of(options);
+      torch::optim::SGDParamState* const its = state(parameter);
+      if (its != nullptr) step.first = make_state(parameter, *its);
+      sgd_on_device(parameter, matching_gradient(parameter),
+                    its == nullptr ? Tensor() : its->momentum_buffer(), step, rate);
     }
   }
   return loss;
@@ -158,15 +222,42 @@ Tensor FusedSgd::step(LossClosure closure) {
 
 void FusedSgd::zero_grad() { forget_gradients(*this); }
 
+void FusedSgd::prepare_replay() {
+  made(clocks_).prepare_replay([&](const internal::DeviceClock& clock) -> internal::DeviceTime {
+    return {.rate = param_groups_[clock.group].options().get_lr(), .step = {}};
+  });
+}
+
 Tensor FusedAdamW::step(LossClosure closure) {
   Tensor loss = closure_loss(closure);
   const torch::NoGradGuard no_grad;
   check_all(param_groups_, "FusedAdamW");
-  for (auto& group : param_groups_) {
-    const auto& options = static_cast<const torch::optim::AdamWOptions&>(group.options());
-    for (const Tensor& parameter : group.params()) {
-      if (!parameter.grad().defined()) continue;
-      step_one(parameter, options, state_of<torch::optim::AdamWParamState>(state_, parameter));
+  std::size_t place = 0;
+  for (std::size_t g = 0; g < param_groups_.size(); ++g) {
+    const auto& options =
+        static_cast<const torch::optim::AdamWOptions&>(param_groups_[g].options());
+    const auto state = [&](const Tensor& parameter) -> torch::optim::AdamWParamState& {
+      return state_of<torch::optim::AdamWParamState>(state_, parameter);
+    };
+    const std::vector<Tensor> there =
+        on_device(param_groups_[g].params(),
+                  [&](const Tensor& parameter) { step_one(parameter, options, state(parameter)); });
+    // One clock for those of one type that are at the same step.
+    std::map<std::pair<torch::ScalarType, std::int64_t>, std::vector<Tensor>> alike;
+    for (const Tensor& parameter : there)
+      alike[{parameter.scalar_type(), state(parameter).step()}].push_back(parameter);
+    for (const auto& [key, parameters] : alike) {
+      const internal::AdamWStep step = step_of(options);
+      const internal::DeviceClock& clock = made(clocks_).tick(
+          place++, g, parameters, {.rate = options.lr(), .step = key.second + 1});
+      const auto numbers = internal::adamw_numbers(step, clock.rate, clock.step, key.first);
+      for (const Tensor& parameter : parameters) {
+        torch::optim::AdamWParamState& its = state(parameter);
+        make_state(parameter, options, its);
+        its.step(key.second + 1);
+        adamw_on_device(parameter, matching_gradient(parameter), its.exp_avg(), its.exp_avg_sq(),
+                        options.amsgrad() ? its.max_exp_avg_sq() : Tensor(), step, numbers);
+      }
     }
   }
   return loss;
@@ -174,18 +265,43 @@ Tensor FusedAdamW::step(LossClosure closure) {
 
 void FusedAdamW::zero_grad() { forget_gradients(*this); }
 
+void FusedAdamW::prepare_replay() {
+  made(clocks_).prepare_replay([&](const internal::DeviceClock& clock) -> internal::DeviceTime {
+    std::optional<std::int64_t> step;
+    for (const Tensor& parameter : clock.parameters) {
+      auto& its = state_of<torch::optim::AdamWParamState>(state_, parameter);
+      if (step && *step != its.step()) {
+        throw core::Unsupported("parameters that were captured at one step are at different ones",
+                                "load the state of one and the same run");
+      }
+      step = its.step();
+    }
+    for (const Tensor& parameter : clock.parameters)
+      state_of<torch::optim::AdamWParamState>(state_, parameter).step(*step + 1);
+    return {.rate = param_groups_[clock.group].options().get_lr(), .step = step};
+  });
+}
+
 double clip_gradient_norm(const std::vector<Tensor>& parameters, double max_norm) {
   const torch::NoGradGuard no_grad;
   double squares = 0.0;
+  Tensor squares_there;  // on the GPU
   for (const Tensor& parameter : parameters) {
     if (!parameter.grad().defined()) continue;
     check(parameter.grad(), "clip_gradient_norm");
+    if (parameter.is_cuda()) {
+      const Tensor its = parameter.grad().to(torch::kFloat64).square().sum();
+      squares_there =
+          squares_there.defined() ? squares_there.add_(its.to(squares_there.device())) : its;
+      continue;
+    }
     with_number_type(parameter, [&]<class T>(T*) {
       squares += parameter_kernels<T>(core::instruction_set())
                      .sum_of_squares(parameter.grad().data_ptr<T>(),
                                      static_cast<std::size_t>(parameter.numel()));
     });
   }
+  if (squares_there.defined()) squares += squares_there.item<double>();
   const double norm = std::sqrt(squares);
   if (!std::isfinite(norm)) {
     throw core::InvalidInput(fmt::format("the norm of the gradients is {}", norm),
@@ -194,6 +310,10 @@ double clip_gradient_norm(const std::vector<Tensor>& parameters, double max_norm
   if (norm <= max_norm) return norm;
   for (const Tensor& parameter : parameters) {
     if (!parameter.grad().defined()) continue;
+    if (parameter.is_cuda()) {
+      parameter.grad().mul_(max_norm / norm);
+      continue;
+    }
     with_number_type(parameter, [&]<class T>(T*) {
       parameter_kernels<T>(core::instruction_set())
           .scale(parameter.grad().data_ptr<T>(), static_cast<std::size_t>(parameter.numel()),

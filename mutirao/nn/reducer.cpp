@@ -14,6 +14,7 @@
 
 #include "mutirao/nn/internal/agreement.hpp"
 #include "mutirao/nn/internal/bucket.hpp"
+#include "mutirao/nn/internal/device.hpp"
 
 namespace mutirao::nn {
 namespace {
@@ -58,15 +59,6 @@ class AttachedParameters {
   std::vector<const void*> mine_;
 };
 
-void check_tensor(const NamedTensor& named) {
-  if (!named.tensor.device().is_cpu() || named.tensor.layout() != torch::kStrided ||
-      !named.tensor.is_non_overlapping_and_dense()) {
-    throw core::Unsupported(fmt::format("{} is on {} and cannot be shared with other ranks",
-                                        named.name, named.tensor.device().str()),
-                            "this build trains dense parameters on the CPU");
-  }
-}
-
 std::string rank_list(const std::vector<int>& ranks) {
   return fmt::format("{} {}", ranks.size() == 1 ? "rank" : "ranks", fmt::join(ranks, ", "));
 }
@@ -88,6 +80,7 @@ std::vector<NamedTensor> named(const torch::OrderedDict<std::string, Tensor>& te
 //   end          parameters without a gradient give what they have; buckets that are left are
 //                launched; all are waited for, in order; what the ranks said in the tails is looked
 //                at, by all of them alike
+// On a GPU all of it is queued, and the host waits once: to look at the tails.
 // Nothing looks at the outputs of forward(): who was not used is known at the end of the pass.
 struct Reducer::State {
   /// Tells that a pass was given up: the engine drops the callback that holds it.
@@ -105,14 +98,16 @@ struct Reducer::State {
   };
 
   State(comm::Communicator& communicator, const ReducerOptions& given)
-      : ranks(communicator), options(given) {}
-  ~State() {
-    for (const Hook& hook : hooks) hook.accumulator->del_post_hook(hook.key);
-  }
+      : ranks(communicator),
+        options(given),
+        device(internal::device_of(communicator)),
+        order(device) {}
+  ~State() { stop_listening(); }
 
   void make_buckets(const std::vector<NamedTensor>& parameters);
   void make_buffers(const std::vector<NamedTensor>& named_buffers);
   void listen();
+  void stop_listening();
 
   void on_gradient(std::size_t bucket, std::size_t slot);
   void begin_pass();
@@ -125,17 +120,20 @@ struct Reducer::State {
 
   comm::Communicator& ranks;
   const ReducerOptions options;
+  const torch::Device device;  // of buckets, parameters and buffers
   AttachedParameters attached;
   std::vector<Bucket> buckets;
   std::vector<Hook> hooks;
   std::vector<Tensor> buffers;
-  comm::Buffer packed;     // for those
-  int unsynchronized = 0;  // NoSync objects
+  comm::Buffer packed;                   // for those
+  std::vector<Tensor> packed_on_device;  // each one's place in it
+  int unsynchronized = 0;                // NoSync objects
   std::size_t passes = 0;
 
   bool in_pass = false;
-  bool given_up = false;     // the last pass ended by an exception
-  std::size_t launched = 0;  // buckets
+  bool given_up = false;        // the last pass ended by an exception
+  std::size_t launched = 0;     // buckets
+  internal::StreamOrder order;  // of the pass
 };
 
 void Reducer::State::make_buckets(const std::vector<NamedTensor>& parameters) {
@@ -164,13 +162,24 @@ void Reducer::State::make_buckets(const std::vector<NamedTensor>& parameters) {
 
 void Reducer::State::make_buffers(const std::vector<NamedTensor>& named_buffers) {
   if (!options.synchronize_buffers) return;
+  // Tensors of a GPU start where every type may.
+  const std::size_t aligned = device.is_cpu() ? 1 : internal::kAlignment;
   std::size_t bytes = 0;
+  std::vector<std::size_t> places;
   for (const NamedTensor& buffer : named_buffers) {
     buffers.push_back(buffer.tensor);
-    bytes += static_cast<std::size_t>(buffer.tensor.numel()) * buffer.tensor.element_size();
+    places.push_back(bytes);
+    bytes += (buffer.tensor.nbytes() + aligned - 1) / aligned * aligned;
   }
   constexpr std::size_t kWord = sizeof(std::int64_t);
   if (bytes != 0) packed = ranks.allocate((bytes + kWord - 1) / kWord * kWord);
+  if (device.is_cpu()) return;
+  for (std::size_t i = 0; i < buffers.size(); ++i) {
+    const Tensor& one = buffers[i];
+    if (one.numel() == 0) continue;
+    packed_on_device.push_back(
+        internal::tensor_over(packed, places[i], one.sizes(), one.strides(), one.scalar_type()));
+  }
 }
 
 void Reducer::State::listen() {
@@ -186,6 +195,11 @@ void Reducer::State::listen() {
       hooks.push_back({std::move(accumulator), key});
     }
   }
+}
+
+void Reducer::State::stop_listening() {
+  for (const Hook& hook : hooks) hook.accumulator->del_post_hook(hook.key);
+  hooks.clear();
 }
 
 void Reducer::State::on_gradient(std::size_t bucket, std::size_t slot) {
@@ -207,13 +221,18 @@ void Reducer::State::on_gradient(std::size_t bucket, std::size_t slot) {
         fmt::format("parameter {} got two gradients in one backward pass", which.name),
         "do not call backward() inside a backward pass, unless under no_sync()");
   }
-  if (buckets[bucket].take(slot, options.non_finite == OnNonFinite::kError)) launch_complete();
+  const bool complete = buckets[bucket].take(slot, options.non_finite == OnNonFinite::kError);
+  order.join();
+  if (complete) launch_complete();
 }
 
 void Reducer::State::begin_pass() {
   // The others still read what this rank has launched.
-  if (std::exchange(given_up, false))
+  order.begin();
+  if (std::exchange(given_up, false)) {
+    const internal::CollectivesOn scope(ranks, order.stream());
     for (std::size_t i = 0; i < launched; ++i) buckets[i].wait();
+  }
   for (Bucket& bucket : buckets) bucket.begin();
   launched = 0;
   in_pass = true;
@@ -225,6 +244,7 @@ void Reducer::State::begin_pass() {
 }
 
 void Reducer::State::launch_complete() {
+  const internal::CollectivesOn scope(ranks, order.stream());
   while (launched < buckets.size() && buckets[launched].complete())
     buckets[launched++].launch(options.hook, buckets.size(), /*active=*/true);
 }
@@ -232,9 +252,14 @@ void Reducer::State::launch_complete() {
 void Reducer::State::end_pass() {
   in_pass = false;
   const torch::NoGradGuard no_grad;
+  // The engine has put the caller's stream behind those of the hooks.
+  order.begin();
   for (std::size_t i = launched; i < buckets.size(); ++i) buckets[i].take_rest();
   launch_complete();
+  const internal::CollectivesOn scope(ranks, order.stream());
   for (Bucket& bucket : buckets) bucket.wait();
+  if (!internal::is_capturing(device))
+    for (Bucket& bucket : buckets) bucket.look();
   settle();
 }
 
@@ -291,6 +316,21 @@ void Reducer::State::complain() const {
 void Reducer::State::synchronize_buffers(int root) {
   if (packed.size() == 0) return;
   constexpr std::size_t kWord = sizeof(std::int64_t);
+  const auto all = packed.part<std::int64_t>(packed.size() / kWord);
+  if (!device.is_cpu()) {
+    const auto copy = [&](bool pack) {
+      std::size_t next = 0;
+      for (const Tensor& buffer : buffers) {
+        if (buffer.numel() == 0) continue;
+        const Tensor& place = packed_on_device[next++];
+        pack ? place.copy_(buffer) : buffer.copy_(place);
+      }
+    };
+    if (ranks.rank() == root) copy(/*pack=*/true);
+    ranks.broadcast(all, root).wait();
+    if (ranks.rank() != root) copy(/*pack=*/false);
+    return;
+  }
   const auto each = [&](auto copy) {
     std::byte* place = packed.data();
     for (const Tensor& buffer : buffers) {
@@ -301,7 +341,7 @@ void Reducer::State::synchronize_buffers(int root) {
   };
   if (ranks.rank() == root)
     each([](std::byte* to, const std::byte* from, std::size_t n) { std::copy_n(from, n, to); });
-  ranks.broadcast(packed.part<std::int64_t>(packed.size() / kWord), root).wait();
+  ranks.broadcast(all, root).wait();
   if (ranks.rank() != root)
     each([](const std::byte* from, std::byte* to, std::size_t n) { std::copy_n(from, n, to); });
 }
@@ -309,6 +349,8 @@ void Reducer::State::synchronize_buffers(int root) {
 /// Somebody's pass, without data. False when nobody has any left.
 bool Reducer::State::take_part() {
   const torch::NoGradGuard no_grad;
+  order.begin();
+  const internal::CollectivesOn scope(ranks, order.stream());
   for (Bucket& bucket : buckets) bucket.zero();
   const auto anybody = [&] {
     for (int rank = 0; rank < ranks.size(); ++rank)
@@ -319,16 +361,21 @@ bool Reducer::State::take_part() {
   if (options.hook) {
     first.launch_tail(/*active=*/false);
     first.wait_for_tail();
+    first.look();
     if (!anybody()) return false;
     first.launch_hook(options.hook, buckets.size());
   } else {
     first.launch(options.hook, buckets.size(), /*active=*/false);
     first.wait();
+    first.look();
     if (!anybody()) return false;
   }
   for (std::size_t i = 1; i < buckets.size(); ++i)
     buckets[i].launch(options.hook, buckets.size(), /*active=*/false);
-  for (Bucket& bucket : buckets) bucket.wait();
+  for (Bucket& bucket : buckets) {
+    bucket.wait();
+    bucket.look();
+  }
   settle();
   return true;
 }
@@ -345,7 +392,7 @@ Reducer::Reducer(comm::Communicator& ranks, const std::vector<NamedTensor>& para
                   options.synchronize_buffers ? "synchronised" : "left alone")};
   for (const auto* tensors : {&parameters, &buffers}) {
     for (const NamedTensor& one : *tensors) {
-      check_tensor(one);
+      internal::check_place(one.name, one.tensor, state_->device);
       lines.push_back(internal::line_of(one.name, one.tensor));
       shared.push_back(one.tensor);
       if (tensors == &parameters && one.tensor.requires_grad()) {
@@ -375,6 +422,20 @@ Reducer::NoSync::~NoSync() { --reducer_.state_->unsynchronized; }
 
 void Reducer::join(const std::function<void()>& step) {
   while (state_->take_part()) step();
+}
+
+comm::Communicator& Reducer::ranks() noexcept { return state_->ranks; }
+
+void Reducer::listen_on_current_stream() {
+  state_->stop_listening();
+  state_->listen();
+}
+
+void Reducer::count_replay() noexcept { ++state_->passes; }
+
+void Reducer::look_at_replay() {
+  for (Bucket& bucket : state_->buckets) bucket.look();
+  state_->complain();
 }
 
 std::size_t Reducer::passes() const noexcept { return state_->passes; }

@@ -3,16 +3,18 @@
 // Averages gradients over all ranks while the backward pass computes them.
 //
 // Purpose: what DistributedDataParallel stands on, for any list of parameters and any way of
-// computing a loss. Requires: parameters on the CPU, dense, float32, float64 or bfloat16, that keep
-// their shape; the same list on every rank; one backward pass at a time, not inside another.
-// Guarantees: construction gives every rank the parameters and buffers of rank 0. After backward()
-// every parameter's grad() is the mean over the ranks, the same bytes on all of them: a tensor in
-// memory that the ranks share (what the next backward pass overwrites; clone what is to stay).
-// Ordering: buckets are averaged in one fixed order, last parameters first, each as soon as it is
-// complete. Buffers (running statistics) become those of the lowest rank that computed.
-// Thread safety: one object, one thread. Failure: backward() throws, on every rank,
-// comm::GroupFailed, MissingGradient, NonFiniteGradient; core::Unsupported for create_graph and
-// sparse gradients. Lifetime: the Communicator outlives the Reducer; gradients may outlive both.
+// computing a loss. Requires: parameters where the Communicator's Buffers are (all on the CPU, or
+// all on this rank's GPU), dense, float32, float64 or bfloat16, that keep their shape and place;
+// the same list on every rank; one backward pass at a time, not inside another. Guarantees:
+// construction gives every rank the parameters and buffers of rank 0. After backward() every
+// parameter's grad() is the mean over the ranks, the same bytes on all of them: a tensor in memory
+// that the ranks share (what the next backward pass overwrites; clone what is to stay). Ordering:
+// buckets are averaged in one fixed order, last parameters first, each as soon as it is complete;
+// on a GPU behind LibTorch's current stream and before what is queued there next. Buffers (running
+// statistics) become those of the lowest rank that computed. Thread safety: one object, one thread.
+// Failure: backward() throws, on every rank, comm::GroupFailed, MissingGradient, NonFiniteGradient;
+// core::Unsupported for create_graph and sparse gradients. Lifetime: the Communicator outlives the
+// Reducer; gradients may outlive both.
 //
 //   nn::Reducer reducer(ranks, nn::named(model->named_parameters()));
 //   optimizer.zero_grad();
@@ -34,6 +36,8 @@
 #include "mutirao/nn/error.hpp"
 
 namespace mutirao::nn {
+
+class CapturedStep;
 
 enum class OnMissingGradient {
   kError,  ///< a parameter that some rank did not use is MissingGradient
@@ -100,6 +104,14 @@ class Reducer {
   std::size_t buckets() const noexcept;
 
  private:
+  friend class CapturedStep;
+  comm::Communicator& ranks() noexcept;
+  /// Passes to come run their hooks on the stream that is current now.
+  void listen_on_current_stream();
+  void count_replay() noexcept;
+  /// Waits for a pass that was replayed, and throws what its backward() would have thrown.
+  void look_at_replay();
+
   std::unique_ptr<State> state_;
 };
 

@@ -8,6 +8,7 @@
 #include <torch/autograd.h>
 
 #include "mutirao/core/error.hpp"
+#include "mutirao/nn/internal/device.hpp"
 
 namespace mutirao::nn {
 namespace {
@@ -35,13 +36,17 @@ std::span<double> numbers(const Tensor& tensor) {
 }
 
 struct Statistics {
-  Tensor mean, variance;  // float64 [features]; the variance is divided by count
+  Tensor mean, variance;  // float64 [features] on the host; the variance is divided by count
   double count = 0.0;
 };
 
 /// Of all ranks' inputs: each rank's mean and squared distances from it, put together as Chan,
 /// Golub and LeVeque (1979) do, in the order of the ranks.
 Statistics statistics_of(comm::Communicator& ranks, const Tensor& input) {
+  if (internal::is_capturing(input.device())) {
+    throw core::Unsupported("SyncBatchNorm looks at values and cannot be captured",
+                            "train this model without CapturedStep, or use torch's BatchNorm");
+  }
   const std::int64_t features = input.size(1);
   const auto dimensions = other_dimensions(input);
   const double count = static_cast<double>(input.numel()) / static_cast<double>(features);
@@ -96,10 +101,12 @@ struct Normalize : public torch::autograd::Function<Normalize> {
     const double count = context->saved_data["count"].toDouble();
     const auto dimensions = other_dimensions(normal);
     const std::int64_t features = normal.size(1);
-    const Tensor sums =
-        torch::cat({slope.sum(dimensions), (slope * normal).sum(dimensions)}).to(torch::kFloat64);
+    // Over the host, also from a GPU: it is little.
+    const Tensor sums = torch::cat({slope.sum(dimensions), (slope * normal).sum(dimensions)})
+                            .to(torch::kFloat64)
+                            .to(torch::kCPU);
     ranks.all_reduce(numbers(sums)).wait();
-    const Tensor means = (sums / count).to(slope.scalar_type());
+    const Tensor means = (sums / count).to(slope.options());
     const Tensor input_gradient = (slope - along(means.narrow(0, 0, features), slope) -
                                    normal * along(means.narrow(0, features, features), slope)) *
                                   along(inverse, slope);
@@ -139,8 +146,8 @@ Tensor SyncBatchNormImpl::forward(const Tensor& input) {
     const torch::NoGradGuard no_grad;
     const Statistics found = statistics_of(ranks_, input);
     count = found.count;
-    mean = found.mean.to(input.scalar_type());
-    inverse = (found.variance + options.eps()).rsqrt().to(input.scalar_type());
+    mean = found.mean.to(input.options());
+    inverse = (found.variance + options.eps()).rsqrt().to(input.options());
     if (is_training() && running_mean.defined()) {
       num_batches_tracked += 1;
       // Without a momentum: the plain mean over all batches so far.
@@ -148,7 +155,7 @@ Tensor SyncBatchNormImpl::forward(const Tensor& input) {
           options.momentum() ? *options.momentum() : 1.0 / num_batches_tracked.item<double>();
       running_mean.mul_(1.0 - part).add_(mean, part);
       running_var.mul_(1.0 - part)
-          .add_((found.variance * (count / (count - 1.0))).to(input.scalar_type()), part);
+          .add_((found.variance * (count / (count - 1.0))).to(input.options()), part);
     }
   }
   Tensor output =

@@ -10,6 +10,8 @@
 #include <xxhash.h>
 
 #include "mutirao/nn/error.hpp"
+#include "mutirao/nn/internal/bucket.hpp"
+#include "mutirao/nn/internal/device.hpp"
 #include "mutirao/nn/internal/texts.hpp"
 
 namespace mutirao::nn::internal {
@@ -20,6 +22,26 @@ std::vector<std::string> lines_of(const std::string& text) {
   std::istringstream stream(text);
   for (std::string line; std::getline(stream, line);) lines.push_back(line);
   return lines;
+}
+
+/// Through a Buffer as large as the largest.
+void broadcast_on_device(comm::Communicator& ranks, const std::vector<torch::Tensor>& tensors,
+                         int root) {
+  constexpr std::size_t kWord = sizeof(std::int64_t);
+  std::size_t most = 0;
+  for (const torch::Tensor& tensor : tensors) most = std::max(most, tensor.nbytes());
+  if (most == 0) return;
+  const comm::Buffer memory = ranks.allocate((most + kWord - 1) / kWord * kWord);
+  for (const torch::Tensor& tensor : tensors) {
+    if (tensor.numel() == 0) continue;
+    const CollectivesOn scope(ranks, current_stream(tensor.device()));
+    const torch::Tensor place =
+        tensor_over(memory, 0, tensor.sizes(), tensor.strides(), tensor.scalar_type());
+    if (ranks.rank() == root) place.copy_(tensor);
+    const std::size_t words = (tensor.nbytes() + kWord - 1) / kWord;
+    ranks.broadcast(memory.part<std::int64_t>(words), root).wait();
+    if (ranks.rank() != root) tensor.copy_(place);
+  }
 }
 
 }  // namespace
@@ -59,6 +81,7 @@ void check_agreement(comm::Communicator& ranks, const std::vector<std::string>& 
 }
 
 void broadcast(comm::Communicator& ranks, const std::vector<torch::Tensor>& tensors, int root) {
+  if (ranks.device()) return broadcast_on_device(ranks, tensors, root);
   std::vector<std::int64_t> words;
   for (const torch::Tensor& tensor : tensors) {
     const auto bytes = static_cast<std::size_t>(tensor.numel()) * tensor.element_size();

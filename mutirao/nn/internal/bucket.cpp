@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "mutirao/core/error.hpp"
+#include "mutirao/nn/internal/device_tail.hpp"
 #include "mutirao/nn/internal/parameter_kernels.hpp"
 
 namespace mutirao::nn::internal {
@@ -52,7 +53,8 @@ bool is_same_memory(const Tensor& a, const Tensor& b) {
 Tensor tensor_over(const comm::Buffer& memory, std::size_t offset, torch::IntArrayRef sizes,
                    torch::IntArrayRef strides, torch::ScalarType type) {
   return torch::from_blob(
-      memory.data() + offset, sizes, strides, [memory](void*) {}, torch::TensorOptions(type));
+      memory.data() + offset, sizes, strides, [memory](void*) {},
+      torch::TensorOptions(type).device(memory.on_device() ? torch::kCUDA : torch::kCPU));
 }
 
 comm::DataType data_type_of(torch::ScalarType type, const std::string& name) {
@@ -98,6 +100,7 @@ Bucket::Bucket(comm::Communicator& ranks, std::size_t index,
 
 void Bucket::begin() noexcept {
   missing_ = slots_.size();
+  look_at_values_ = false;
   for (Slot& slot : slots_) slot.state = GradientState::kNone;
 }
 
@@ -105,7 +108,13 @@ bool Bucket::take(std::size_t index, bool look_at_values) {
   Slot& slot = slots_[index];
   Tensor& gradient = slot.parameter.mutable_grad();
   bool finite = true;
-  if (!is_same_memory(gradient, slot.gradient)) {
+  if (memory_.on_device()) {
+    look_at_values_ = look_at_values;
+    if (!is_same_memory(gradient, slot.gradient)) {
+      slot.gradient.copy_(gradient);
+      gradient = slot.gradient;
+    }
+  } else if (!is_same_memory(gradient, slot.gradient)) {
     finite = copy_gradient(slot.gradient, gradient, look_at_values);
     gradient = slot.gradient;
   } else if (look_at_values) {
@@ -135,6 +144,13 @@ void Bucket::zero() {
 }
 
 void Bucket::write_tail(bool active) {
+  if (memory_.on_device()) {
+    std::vector<Tensor> gradients;
+    for (const Slot& slot : slots_)
+      gradients.push_back(slot.state == GradientState::kNone ? Tensor() : slot.gradient);
+    write_tail_on_device(tail_, ranks_->rank(), active, gradients, look_at_values_);
+    return;
+  }
   const auto world = static_cast<std::size_t>(world_);
   const auto own = static_cast<std::size_t>(ranks_->rank());
   const auto write = [&]<class T>(T* values) {
@@ -158,6 +174,10 @@ void Bucket::write_tail(bool active) {
 }
 
 int Bucket::tail(std::size_t place) const {
+  if (memory_.on_device()) {
+    return static_cast<int>(
+        std::lround(seen_.data_ptr<double>()[place] * static_cast<double>(world_)));
+  }
   const std::byte* bytes = memory_.data() + (count_ * comm::size_of(type_));
   const auto read = [&]<class T>(const T* values) {
     return static_cast<int>(std::lround(static_cast<double>(static_cast<float>(values[place])) *
@@ -202,6 +222,10 @@ void Bucket::launch_hook(const CommunicationHook& hook, std::size_t bucket_count
 void Bucket::wait() {
   work_.wait();
   if (const auto finish = std::exchange(finish_hook_, nullptr)) finish();
+}
+
+void Bucket::look() {
+  if (memory_.on_device()) seen_ = tail_.to(torch::kFloat64).to(torch::kCPU);
 }
 
 void Bucket::scale(double factor) { flat_.mul_(factor); }

@@ -71,8 +71,11 @@ class Bucket {
   void launch_hook(const CommunicationHook& hook, std::size_t bucket_count);
   void wait_for_tail() { work_.wait(); }
   void wait();
+  /// After wait(): on a GPU, waits until the tail is here; on the host it is. A pass that is being
+  /// captured has none: what was seen last stands.
+  void look();
 
-  // After wait().
+  // After look().
   bool active(int rank) const { return tail(static_cast<std::size_t>(rank)) != 0; }
   GradientState state(std::size_t slot, int rank) const {
     return static_cast<GradientState>(
@@ -89,9 +92,11 @@ class Bucket {
   int world_;
   comm::DataType type_ = comm::DataType::kFloat32;
   comm::Buffer memory_;
-  std::size_t count_ = 0;  // elements of the gradients, with what aligns them
-  torch::Tensor flat_;     // those
+  bool look_at_values_ = false;  // in this pass, on a GPU: when the tail is written
+  std::size_t count_ = 0;        // elements of the gradients, with what aligns them
+  torch::Tensor flat_;           // those
   torch::Tensor tail_;
+  torch::Tensor seen_;  // the tail of a GPU's memory, [as it], float64, on the host
   std::vector<Slot> slots_;
 
   std::size_t missing_ = 0;
