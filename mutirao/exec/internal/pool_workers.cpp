@@ -17,7 +17,6 @@
 #include "mutirao/exec/internal/call.hpp"
 #include "mutirao/exec/internal/pool.hpp"
 #include "mutirao/exec/internal/symbols.hpp"
-#include "mutirao/exec/internal/timer.hpp"
 #include "mutirao/exec/internal/trace_log.hpp"
 
 namespace mutirao::exec::internal {
@@ -261,10 +260,8 @@ void Pool::keep_time() {
   const TimePoint now = TimePoint::clock::now();
   if (wake_at_ > now) return;
   drain_and_feed();
-  if (now - wake_at_ > kStoppedFor) {
-    for (const auto& worker : workers_) {
-      if (worker) worker->begin_time_again(now);
-    }
+  for (const auto& worker : workers_) {
+    if (worker) worker->begin_time_again(now, now - wake_at_);
   }
   wake_at_ = TimePoint::max();
   age_blocks(now);

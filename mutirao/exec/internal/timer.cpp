@@ -34,7 +34,7 @@ std::uint64_t Timer::at(TimePoint time, Action action, std::chrono::nanoseconds 
   }
   const std::uint64_t ticket = ++last_ticket_;
   const auto place =
-      actions_.emplace(std::pair(time, ticket), Entry{std::move(action), again}).first;
+      actions_.emplace(std::pair(time, ticket), Entry{std::move(action), again, {}}).first;
   times_.emplace(ticket, time);
   if (place == actions_.begin()) changed_.notify_one();
   return ticket;
@@ -52,14 +52,16 @@ void Timer::cancel(std::uint64_t ticket) noexcept {
   times_.erase(time);
 }
 
-void Timer::begin_again(TimePoint now) {
-  std::vector<decltype(actions_)::node_type> late;
+void Timer::begin_again(TimePoint now, std::chrono::nanoseconds late) {
+  std::vector<decltype(actions_)::node_type> begun_anew;
   for (auto each = actions_.begin(); each != actions_.end() && each->first.first <= now;) {
     const auto next = std::next(each);
-    if (each->second.again.count() != 0) late.push_back(actions_.extract(each));
+    Entry& entry = each->second;
+    if (entry.again.count() != 0 && entry.stopped_time.begins_anew(late))
+      begun_anew.push_back(actions_.extract(each));
     each = next;
   }
-  for (auto& node : late) {
+  for (auto& node : begun_anew) {
     node.key().first = later(now, node.mapped().again);
     times_[node.key().second] = node.key().first;
     actions_.insert(std::move(node));
@@ -79,7 +81,7 @@ void Timer::run() {
     if (time > TimePoint::clock::now()) {
       changed_.wait_until(lock, time);
       const TimePoint now = TimePoint::clock::now();
-      if (now > later(time, kStoppedFor)) begin_again(now);
+      begin_again(now, now - time);
       continue;
     }
     Action action = std::move(first->second.action);

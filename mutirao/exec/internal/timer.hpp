@@ -9,13 +9,10 @@
 #include <unordered_map>
 #include <utility>
 
+#include "mutirao/exec/internal/stopped_time.hpp"
 #include "mutirao/exec/internal/task.hpp"
 
 namespace mutirao::exec::internal {
-
-/// Who was to wake at a moment and wakes so much later was stopped, and all of the program with it,
-/// or is starved. Deadlines that passed meanwhile begin anew: what they are for had no time either.
-inline constexpr auto kStoppedFor = std::chrono::milliseconds(200);
 
 /// Calls functions at their time, on one thread per process that starts with the first of them.
 /// Also that thread on which what follows the end of a task happens, when the thread that saw the
@@ -39,9 +36,10 @@ class Timer {
   struct Entry {
     Action action;
     std::chrono::nanoseconds again;
+    StoppedTime stopped_time;
   };
   [[noreturn]] void run();
-  void begin_again(TimePoint now);
+  void begin_again(TimePoint now, std::chrono::nanoseconds late);
 
   std::mutex mutex_;
   std::condition_variable changed_;

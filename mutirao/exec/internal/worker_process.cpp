@@ -196,14 +196,22 @@ void WorkerProcess::ask_to_end(RemoteTask& task, TimePoint deadline) noexcept {
 // A timeout counts from the moment the worker begins the task, which the worker writes into the
 // slot without telling anybody. A task not begun by now cannot be overdue before now + timeout, so
 // looking then at the latest is always in time; by then the slot says when it began. Who finds that
-// it looks far too late was stopped, perhaps with all its workers (kStoppedFor in timer.hpp). Then
-// nobody knows how long a task has run, and the time of those that have not ended begins again.
+// it looks far too late was stopped, perhaps with all its workers. Then nobody knows how long a
+// task has run, and the time of those that have not ended begins again, as StoppedTime says.
 TimePoint WorkerProcess::deadline_of(std::uint64_t number, TimePoint now) const noexcept {
   const InFlight& entry = tasks_[number % Channel::kSlots];
   const std::chrono::nanoseconds timeout = entry.task->options().timeout;
   if (timeout.count() == 0) return entry.end_at;
-  const TimePoint begin = started(number) ? std::max(began(number), time_counts_from_) : now;
+  const TimePoint begin = started(number) ? std::max(began(number), entry.time_counts_from) : now;
   return std::min(entry.end_at, later(begin, timeout));
+}
+
+void WorkerProcess::begin_time_again(TimePoint now, std::chrono::nanoseconds late) noexcept {
+  for (std::uint64_t number = head_; number < tail_; ++number) {
+    InFlight& entry = tasks_[number % Channel::kSlots];
+    if (entry.task && started(number) && entry.stopped_time.begins_anew(late))
+      entry.time_counts_from = now;
+  }
 }
 
 TimePoint WorkerProcess::next_deadline(TimePoint now) const noexcept {

@@ -3,6 +3,7 @@
 // The program's view of one worker: its channel, what is under way in it, what memory it holds.
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <exception>
@@ -23,6 +24,7 @@
 #include "mutirao/exec/internal/channel.hpp"
 #include "mutirao/exec/internal/core_words.hpp"
 #include "mutirao/exec/internal/remote_task.hpp"
+#include "mutirao/exec/internal/stopped_time.hpp"
 #include "mutirao/exec/internal/task.hpp"
 
 namespace mutirao::exec::internal {
@@ -95,8 +97,9 @@ class WorkerProcess {
   Overdue take_overdue(TimePoint now);
   /// The task that has started and is not done, taken out of the ring.
   TaskRef take_running();
-  /// The program was stopped until now: what has begun before gets all its time again.
-  void begin_time_again(TimePoint now) noexcept { time_counts_from_ = now; }
+  /// The program looks so late because it was stopped, or is starved, until now: what has begun
+  /// before may get all its time again.
+  void begin_time_again(TimePoint now, std::chrono::nanoseconds late) noexcept;
   /// The next moment at which take_overdue() may find something.
   TimePoint next_deadline(TimePoint now) const noexcept;
   /// Whether a task that wants to be alone in its worker may come now.
@@ -182,6 +185,8 @@ class WorkerProcess {
     std::shared_ptr<core::SharedMemory> request_file;
     std::uint64_t request_end = 0;
     TimePoint end_at = TimePoint::max();  // it was asked to end; then it is killed
+    TimePoint time_counts_from{};
+    StoppedTime stopped_time;
   };
 
   std::size_t appetite() const noexcept;
@@ -221,7 +226,6 @@ class WorkerProcess {
   Outcomes outcomes_;
   std::size_t kept_cores_ = 0;  // of a task that was taken out of the ring while it ran
   TimePoint kill_at_ = TimePoint::max();
-  TimePoint time_counts_from_{};
 
   std::uint64_t head_ = 0;  // tasks [head_, tail_) are in the ring
   std::uint64_t tail_ = 0;
