@@ -71,8 +71,8 @@ class SpareThreads {
 /// One for_each under way.
 class Loop {
  public:
-  Loop(std::size_t units, const CoreBudget::Unit& fn, std::size_t most_lanes)
-      : units_(units), most_lanes_(most_lanes), fn_(fn), lanes_(most_lanes) {
+  Loop(std::size_t units, CoreBudget::Unit fn, std::size_t most_lanes)
+      : units_(units), most_lanes_(most_lanes), fn_(std::move(fn)), lanes_(most_lanes) {
     lanes_[0] = true;
   }
 
@@ -132,7 +132,7 @@ class Loop {
  private:
   const std::size_t units_;
   const std::size_t most_lanes_;
-  const CoreBudget::Unit& fn_;
+  const CoreBudget::Unit fn_;
   std::atomic<std::size_t> next_{0};
 
   std::mutex mutex_;
@@ -285,8 +285,8 @@ void CoreBudget::limit(std::size_t cores) {
 void CoreBudget::for_each(std::size_t units, Unit fn, std::size_t max_cores) {
   if (units == 0) return;
   const std::size_t allowed = max_cores == 0 ? cores() : std::min(max_cores, cores());
-  const auto loop =
-      std::make_shared<Loop>(units, fn, std::max<std::size_t>(1, std::min(allowed, units)));
+  const auto loop = std::make_shared<Loop>(units, std::move(fn),
+                                           std::max<std::size_t>(1, std::min(allowed, units)));
 
   // A caller outside any task works in any case, so that a program never waits for itself; until
   // it has a core it counts as a task that waits for one.

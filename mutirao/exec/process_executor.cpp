@@ -39,6 +39,7 @@
 #include "mutirao/exec/process_executor.hpp"
 
 #include <memory>
+#include <utility>
 
 #include <unistd.h>
 
@@ -56,7 +57,7 @@ namespace {
 
 constexpr std::size_t kMostWorkers = 1000;
 
-std::shared_ptr<internal::Backend> make_backend(const ProcessExecutorOptions& options) {
+std::shared_ptr<internal::Backend> make_backend(ProcessExecutorOptions options) {
   if (internal::inline_is_forced()) {
     if (options.initializer != nullptr) options.initializer();
     return internal::make_inline_backend();
@@ -74,7 +75,7 @@ std::shared_ptr<internal::Backend> make_backend(const ProcessExecutorOptions& op
   }
   return internal::Pool::start_workers(
       workers, {.grace = options.grace,
-                .memory_group = !options.memory_group.empty() ? options.memory_group
+                .memory_group = !options.memory_group.empty() ? std::move(options.memory_group)
                                                               : core::delegated_memory_group(),
                 .initializer = options.initializer,
                 .initializer_timeout = options.initializer_timeout,
@@ -85,11 +86,12 @@ std::shared_ptr<internal::Backend> make_backend(const ProcessExecutorOptions& op
 }  // namespace
 
 ProcessExecutor::ProcessExecutor(ProcessExecutorOptions options)
-    : Executor(make_backend(options)), owner_(::getpid()) {}
+    : Executor(make_backend(std::move(options))), owner_(::getpid()) {}
 
 ProcessExecutor::~ProcessExecutor() {
   // In a process that the user forked, the workers and threads are not there: leave all as it is.
   if (::getpid() != owner_) {
+    // NOLINTNEXTLINE(bugprone-unhandled-exception-at-new): nothing can go on without those bytes
     new std::shared_ptr<internal::Backend>(backend());
     return;
   }

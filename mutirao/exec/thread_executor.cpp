@@ -496,7 +496,7 @@ Continuations& continuations() {
   return *known;
 }
 
-std::shared_ptr<Backend> make_backend(const ThreadExecutorOptions& options) {
+std::shared_ptr<Backend> make_backend(ThreadExecutorOptions options) {
   if (internal::inline_is_forced()) {
     if (options.initializer) options.initializer();
     return internal::make_inline_backend();
@@ -507,7 +507,7 @@ std::shared_ptr<Backend> make_backend(const ThreadExecutorOptions& options) {
     throw core::InvalidArgument(
         fmt::format("an executor has at most {} threads, not {}", kMostThreads, threads));
   }
-  return std::make_shared<ThreadPool>(threads, options.initializer);
+  return std::make_shared<ThreadPool>(threads, std::move(options.initializer));
 }
 
 }  // namespace
@@ -532,11 +532,13 @@ void post_continuation(std::function<void()> body) noexcept {
 
 Executor& Runtime::continuations() { return exec::continuations(); }
 
-ThreadExecutor::ThreadExecutor(ThreadExecutorOptions options) : Executor(make_backend(options)) {}
+ThreadExecutor::ThreadExecutor(ThreadExecutorOptions options)
+    : Executor(make_backend(std::move(options))) {}
 
 ThreadExecutor::~ThreadExecutor() {
   // In a process that the user forked, the threads are not there: leave all as it is.
   if (backend()->left_behind()) {
+    // NOLINTNEXTLINE(bugprone-unhandled-exception-at-new): nothing can go on without those bytes
     new std::shared_ptr<Backend>(backend());
     return;
   }

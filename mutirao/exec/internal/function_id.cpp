@@ -80,6 +80,7 @@ int add_module(dl_phdr_info* info, std::size_t, void* modules) {
       module.first = std::min(module.first, start);
       module.last = std::max(module.last, start + part.p_memsz);
     } else if (part.p_type == PT_NOTE && module.id == 0) {
+      // NOLINTNEXTLINE(performance-no-int-to-ptr): the loader tells addresses as numbers
       module.id = build_id(reinterpret_cast<const char*>(start), part.p_memsz);
     }
   }
@@ -148,6 +149,7 @@ AnyFunction resolve(const FunctionId& id) {
     throw core::Unsupported("the task's function lies in a library that the worker has not loaded",
                             "link the library to the program, or load it before the Runtime");
   }
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the loader tells addresses as numbers
   return reinterpret_cast<AnyFunction>(module.base + id.offset);
 }
 

@@ -333,7 +333,8 @@ void Pool::cancel_all_queued() {
   std::vector<TaskRef> cancelled = pending_.take_all();
   for (auto& each : std::exchange(delayed_, {})) cancelled.push_back(std::move(each.second));
   for (const auto& worker : workers_) {
-    while (TaskRef task = worker ? worker->recall_last() : TaskRef()) cancelled.push_back(task);
+    if (!worker) continue;
+    while (TaskRef task = worker->recall_last()) cancelled.push_back(std::move(task));
   }
   for (const TaskRef& task : cancelled)
     finish_cancelled(task, "the task was cancelled: its executor was shut down before it began");

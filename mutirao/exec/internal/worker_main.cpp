@@ -101,7 +101,7 @@ class StopListener {
         source = *source_;
     }
     // Callbacks of the task run here, without the lock.
-    source.request_stop();
+    source.request_stop();  // NOLINT(clang-analyzer-cplusplus.Move): it was copied
   }
   const std::atomic<std::uint32_t>& word() const noexcept { return channel_.header().stop_task; }
 

@@ -61,7 +61,7 @@ class Zygote {
  public:
   /// With `builds` of the program workers are executed, else forked.
   Zygote(core::LocalSocket program, pid_t program_process, std::optional<ModuleBuilds> builds)
-      : builds_(std::move(builds)) {
+      : builds_(builds) {
     program_pidfd_ = core::open_pidfd(program_process);
     clients_.push_back({std::move(program), 0, {}});
     program_ = &clients_.front();
@@ -365,7 +365,7 @@ namespace {
   try {
     const int kept[] = {program.get(), words};
     core::close_all_except(std::span(kept, words >= 0 ? 2 : 1));
-    Zygote(std::move(program), program_process, std::move(builds)).run();
+    Zygote(std::move(program), program_process, builds).run();
   } catch (const std::exception& error) {
     std::fprintf(stderr, "mutirao: the zygote ends: %s\n", error.what());
     ::_exit(1);
