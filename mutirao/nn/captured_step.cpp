@@ -118,6 +118,7 @@ void CapturedStep::State::replay() {
   optimizer.prepare_replay();
   if (reducer != nullptr) met = reducer->ranks().barrier();
   graph.replay();
+  optimizer.count_replay();
   if (reducer != nullptr) reducer->count_replay();
   ++replays;
 }

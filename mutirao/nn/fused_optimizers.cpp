@@ -222,11 +222,13 @@ Tensor FusedSgd::step(LossClosure closure) {
 
 void FusedSgd::zero_grad() { forget_gradients(*this); }
 
-void FusedSgd::prepare_replay() {
-  made(clocks_).prepare_replay([&](const internal::DeviceClock& clock) -> internal::DeviceTime {
+void FusedSgd::prepare_graph() {
+  made(clocks_).set([&](const internal::DeviceClock& clock) -> internal::DeviceTime {
     return {.rate = param_groups_[clock.group].options().get_lr(), .step = {}};
   });
 }
+
+void FusedSgd::count_replay() { made(clocks_).count(); }
 
 Tensor FusedAdamW::step(LossClosure closure) {
   Tensor loss = closure_loss(closure);
@@ -265,21 +267,27 @@ Tensor FusedAdamW::step(LossClosure closure) {
 
 void FusedAdamW::zero_grad() { forget_gradients(*this); }
 
-void FusedAdamW::prepare_replay() {
-  made(clocks_).prepare_replay([&](const internal::DeviceClock& clock) -> internal::DeviceTime {
+void FusedAdamW::prepare_graph() {
+  made(clocks_).set([&](const internal::DeviceClock& clock) -> internal::DeviceTime {
     std::optional<std::int64_t> step;
     for (const Tensor& parameter : clock.parameters) {
-      auto& its = state_of<torch::optim::AdamWParamState>(state_, parameter);
+      const auto& its = state_of<torch::optim::AdamWParamState>(state_, parameter);
       if (step && *step != its.step()) {
         throw core::Unsupported("parameters that were captured at one step are at different ones",
                                 "load the state of one and the same run");
       }
       step = its.step();
     }
-    for (const Tensor& parameter : clock.parameters)
-      state_of<torch::optim::AdamWParamState>(state_, parameter).step(*step + 1);
     return {.rate = param_groups_[clock.group].options().get_lr(), .step = step};
   });
+}
+
+void FusedAdamW::count_replay() {
+  made(clocks_).count();
+  for (const internal::DeviceClock& clock : clocks_->all()) {
+    for (const Tensor& parameter : clock.parameters)
+      state_of<torch::optim::AdamWParamState>(state_, parameter).step(*clock.here.step);
+  }
 }
 
 double clip_gradient_norm(const std::vector<Tensor>& parameters, double max_norm) {

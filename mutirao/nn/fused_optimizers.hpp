@@ -34,8 +34,10 @@ class FusedSgd : public torch::optim::SGD {
   torch::Tensor step(LossClosure closure = nullptr) override;
   /// Gradients become undefined, so that the next backward pass neither zeroes nor adds.
   void zero_grad();
-  /// Before a captured step is replayed (CapturedStep does it): the rate of now is on the GPU.
-  void prepare_replay();
+  /// What CapturedStep calls: before a step is captured or replayed, the rate and step of now are
+  /// brought to the GPU; after a replay it is counted.
+  void prepare_graph();
+  void count_replay();
 
  private:
   std::shared_ptr<internal::DeviceClocks> clocks_;  // made by the first step on a GPU
@@ -46,8 +48,8 @@ class FusedAdamW : public torch::optim::AdamW {
   using torch::optim::AdamW::AdamW;
   torch::Tensor step(LossClosure closure = nullptr) override;
   void zero_grad();
-  /// The same, and the step that is replayed is counted.
-  void prepare_replay();
+  void prepare_graph();
+  void count_replay();
 
  private:
   std::shared_ptr<internal::DeviceClocks> clocks_;

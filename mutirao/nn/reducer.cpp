@@ -12,6 +12,7 @@
 #include <torch/csrc/autograd/utils/lambda_post_hook.h>
 #include <torch/csrc/autograd/variable.h>
 
+#include "mutirao/nn/gpu.hpp"
 #include "mutirao/nn/internal/agreement.hpp"
 #include "mutirao/nn/internal/bucket.hpp"
 #include "mutirao/nn/internal/device.hpp"
@@ -98,10 +99,7 @@ struct Reducer::State {
   };
 
   State(comm::Communicator& communicator, const ReducerOptions& given)
-      : ranks(communicator),
-        options(given),
-        device(internal::device_of(communicator)),
-        order(device) {}
+      : ranks(communicator), options(given), device(device_of(communicator)), order(device) {}
   ~State() { stop_listening(); }
 
   void make_buckets(const std::vector<NamedTensor>& parameters);

@@ -119,10 +119,12 @@ TEST(DeviceOptimizers, AStepThatIsReplayedReadsRateAndStepOfNow) {
         if (step < 3) {
           clock = &clocks.tick(0, 0, {parameter}, {.rate = rate_at(step), .step = step + 1});
         } else {
-          clocks.prepare_replay([&](const DeviceClock&) -> DeviceTime {
+          clocks.set([&](const DeviceClock&) -> DeviceTime {
             return {.rate = rate_at(step), .step = step};
           });
           clock->step.add_(1.0);
+          clocks.count();
+          EXPECT_EQ(clock->here.step, step + 1);
         }
         one.step(parameter, gradient, *clock);
       });
@@ -139,7 +141,7 @@ TEST(DeviceClocks, FollowAStateThatWasLoaded) {
   clocks.tick(0, 0, {parameter}, {.rate = 0.25, .step = 41});
   EXPECT_EQ(clock.step.item<double>(), 41.0);
   // Before a replay, which adds one itself.
-  clocks.prepare_replay([](const DeviceClock&) -> DeviceTime { return {.rate = 1.0, .step = 7}; });
+  clocks.set([](const DeviceClock&) -> DeviceTime { return {.rate = 1.0, .step = 7}; });
   EXPECT_EQ(clock.step.item<double>(), 7.0);
   EXPECT_EQ(clock.rate.item<double>(), 1.0);
 }

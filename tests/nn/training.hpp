@@ -65,7 +65,7 @@ inline torch::Tensor loss_of(torch::nn::Sequential& model, const Examples& examp
 inline std::vector<float> values_of(const std::vector<torch::Tensor>& tensors) {
   std::vector<float> values;
   for (const torch::Tensor& tensor : tensors) {
-    const torch::Tensor flat = tensor.detach().contiguous();
+    const torch::Tensor flat = tensor.detach().to(torch::kCPU).contiguous();
     values.insert(values.end(), flat.data_ptr<float>(), flat.data_ptr<float>() + flat.numel());
   }
   return values;

@@ -30,11 +30,13 @@ CapturedOptimizer::CapturedOptimizer(torch::optim::Optimizer& optimizer) : optim
   // A class below one of them may do anything in its step.
   const std::type_info& type = typeid(optimizer);
   if (type == typeid(FusedSgd)) {
-    fused_ = true;
-    prepare_ = [&one = static_cast<FusedSgd&>(optimizer)] { one.prepare_replay(); };
+    auto& one = static_cast<FusedSgd&>(optimizer);
+    prepare_ = [&one] { one.prepare_graph(); };
+    count_ = [&one] { one.count_replay(); };
   } else if (type == typeid(FusedAdamW)) {
-    fused_ = true;
-    prepare_ = [&one = static_cast<FusedAdamW&>(optimizer)] { one.prepare_replay(); };
+    auto& one = static_cast<FusedAdamW&>(optimizer);
+    prepare_ = [&one] { one.prepare_graph(); };
+    count_ = [&one] { one.count_replay(); };
   } else if (type != typeid(torch::optim::SGD)) {
     throw core::Unsupported(
         "a step of this optimizer cannot be captured: a graph would repeat the "
@@ -74,6 +76,7 @@ void CapturedOptimizer::record(const std::function<void()>& capture) {
   recorded_.clear();
   for (const auto& group : std::as_const(optimizer_).param_groups())
     recorded_.push_back(group.options().clone());
+  if (prepare_) prepare_();
   const std::size_t states = optimizer_.state().size();
   capture();
   if (optimizer_.state().size() != states) {
@@ -94,7 +97,7 @@ void CapturedOptimizer::prepare_replay() {
       throw core::Unsupported("an option of the optimizer has changed since its step was captured",
                               "make another CapturedStep; only the learning rate may change");
     }
-    if (!fused_ && now.get_lr() != then.get_lr()) {
+    if (!prepare_ && now.get_lr() != then.get_lr()) {
       throw core::Unsupported(
           fmt::format("the learning rate is {}, the captured step of torch::optim::SGD has {}",
                       now.get_lr(), then.get_lr()),
@@ -102,6 +105,10 @@ void CapturedOptimizer::prepare_replay() {
     }
   }
   if (prepare_) prepare_();
+}
+
+void CapturedOptimizer::count_replay() {
+  if (count_) count_();
 }
 
 }  // namespace mutirao::nn::internal

@@ -27,11 +27,11 @@ class CapturedOptimizer {
   void record(const std::function<void()>& capture);
   /// Throws core::Unsupported when an option is not what was recorded and cannot change.
   void prepare_replay();
+  void count_replay();
 
  private:
   torch::optim::Optimizer& optimizer_;
-  bool fused_ = false;  // then the rate may change
-  std::function<void()> prepare_;
+  std::function<void()> prepare_, count_;  // of a fused one, whose rate may change
   std::vector<std::unique_ptr<torch::optim::OptimizerOptions>> recorded_;  // of each group
 };
 

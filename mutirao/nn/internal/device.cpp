@@ -14,17 +14,6 @@
 
 namespace mutirao::nn::internal {
 
-torch::Device device_of(const comm::Communicator& ranks) {
-  const std::optional<int> number = ranks.device();
-  if (!number) return torch::kCPU;
-#ifdef MUTIRAO_HAVE_TORCH_CUDA
-  return {torch::kCUDA, static_cast<c10::DeviceIndex>(*number)};
-#else
-  throw core::Unsupported("the Communicator's buffers are on a GPU, this LibTorch has no CUDA",
-                          "build with a LibTorch for CUDA, or set no CommunicatorOptions::device");
-#endif
-}
-
 void check_place(const std::string& name, const torch::Tensor& tensor, const torch::Device& there) {
   if (tensor.layout() != torch::kStrided || !tensor.is_non_overlapping_and_dense()) {
     throw core::Unsupported(fmt::format("{} is not dense and cannot be shared with ranks", name),

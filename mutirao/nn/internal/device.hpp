@@ -15,9 +15,6 @@
 
 namespace mutirao::nn::internal {
 
-/// Where the Buffers of a Communicator are.
-torch::Device device_of(const comm::Communicator& ranks);
-
 /// Throws core::Unsupported unless a tensor is dense, and there.
 void check_place(const std::string& name, const torch::Tensor& tensor, const torch::Device& there);
 

@@ -45,14 +45,19 @@ const DeviceClock& DeviceClocks::tick(std::size_t place, std::size_t group,
   return clock;
 }
 
-void DeviceClocks::prepare_replay(const std::function<DeviceTime(const DeviceClock&)>& before) {
+void DeviceClocks::set(const std::function<DeviceTime(const DeviceClock&)>& last) {
   for (DeviceClock& clock : clocks_) {
-    DeviceTime now = before(clock);
-    if (clock.here.rate != now.rate) clock.rate.fill_(now.rate);
-    if (now.step && clock.here.step != now.step) clock.step.fill_(static_cast<double>(*now.step));
-    if (now.step) ++*now.step;
-    clock.here = now;
+    const DeviceTime time = last(clock);
+    if (clock.here.rate != time.rate) clock.rate.fill_(time.rate);
+    if (time.step && clock.here.step != time.step)
+      clock.step.fill_(static_cast<double>(*time.step));
+    clock.here = time;
   }
+}
+
+void DeviceClocks::count() noexcept {
+  for (DeviceClock& clock : clocks_)
+    if (clock.here.step) ++*clock.here.step;
 }
 
 void sgd_on_device(const Tensor& parameter, const Tensor& gradient, const Tensor& velocity,

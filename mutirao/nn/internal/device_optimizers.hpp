@@ -37,8 +37,12 @@ class DeviceClocks {
   /// will: throws core::Unsupported when it would have to do more.
   const DeviceClock& tick(std::size_t place, std::size_t group,
                           const std::vector<torch::Tensor>& parameters, const DeviceTime& now);
-  /// Before a replay, for every clock: `before` gives its rate now, and the step before that one.
-  void prepare_replay(const std::function<DeviceTime(const DeviceClock&)>& before);
+  /// Before a step is captured or replayed: the clocks are where `last` says that the optimizer is,
+  /// at its rate of now and at the last step that it has taken.
+  void set(const std::function<DeviceTime(const DeviceClock&)>& last);
+  /// After a replay: its step is counted.
+  void count() noexcept;
+  const std::vector<DeviceClock>& all() const noexcept { return clocks_; }
 
  private:
   std::vector<DeviceClock> clocks_;
