@@ -4,7 +4,7 @@
 set -euo pipefail
 program=$2 mutirao=$3 mpirun=${4:-}
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
 fail() { echo "failed: $*" >&2; tail -n 30 "$work"/*.log >&2; exit 1; }
 # launch NAME OPTIONS...: what the ranks print goes to $work/NAME.log, what the launcher says to $work/NAME.said.log
 launch() { "$mutirao" launch --nproc 2 "${@:2}" >"$work/$1.log" 2>"$work/$1.said.log" || fail "$1 ended with $?"; }
@@ -114,6 +114,7 @@ case $1 in
     echo "four ranks on two machines have the same parameters over tcp${mpirun:+ and over mpi}"
     ;;
   digits)
+    export OMP_NUM_THREADS=1  # sums of matrix products depend on it
     launch undisturbed "$program" "$work/undisturbed"
     accuracy=$(sed -n 's/^\[0\] held-out accuracy: \(.*\)%$/\1/p' "$work/undisturbed.log")
     awk -v a="$accuracy" 'BEGIN { exit !(a >= 96) }' || fail "accuracy $accuracy"
@@ -122,14 +123,33 @@ case $1 in
     killed='
       if [ "$RANK$TORCHELASTIC_RESTART_COUNT" != 10 ]; then exec "$0" "$1"; fi
       "$0" "$1" &
-      until [ -e "$1/checkpoint-2.mutirao" ]; do sleep 0.01; done
+      until [ -e "$1/checkpoint-2.mutirao" ] || ! kill -0 $!; do sleep 0.01; done
       kill -KILL $!
       wait $!'
+    # goes_on NAME: what it printed from where it was resumed is what it prints undisturbed.
+    goes_on() {
+      sed -n '/resumed after epoch/,$p' "$work/$1.log" | tail -n +2 >"$work/rest.log"
+      rest=$(wc -l <"$work/rest.log")
+      [ "$rest" -ge 2 ] || fail "$1: it was not resumed"
+      tail -n "$rest" "$work/undisturbed.log" | cmp - "$work/rest.log" || fail "$1: the losses are others"
+    }
     launch resumed --max-restarts 1 bash -c "$killed" "$program" "$work/resumed"
-    sed -n '/resumed after epoch/,$p' "$work/resumed.log" | tail -n +2 >"$work/rest.log"
-    rest=$(wc -l <"$work/rest.log")
-    [ "$rest" -ge 2 ] || fail "it was not resumed"
-    tail -n "$rest" "$work/undisturbed.log" | cmp - "$work/rest.log" || fail "the losses are others"
+    goes_on resumed
     echo "held-out accuracy $accuracy%; killed and resumed, $rest lines are the same"
+
+    # The same on two nodes, whose launchers know nothing of each other: the rank that lives fails too, and both start again.
+    master=127.0.0.1:$(free_port)
+    for node in 0 1; do
+      MUTIRAO_COMM_BOX=$node "$mutirao" launch --nproc 1 --nnodes 2 --node-rank $node --master "$master" --max-restarts 1 \
+        bash -c "$killed" "$program" "$work/nodes" >"$work/nodes.$node.log" 2>"$work/nodes.$node.said.log" & nodes[node]=$!
+    done
+    for node in 0 1; do wait "${nodes[node]}" || fail "the launcher of node $node ended with $?"; done
+    mv "$work/nodes.0.log" "$work/nodes.log"
+    goes_on nodes
+    for node in 0 1; do
+      grep -q '^mutirao: restart 1 of 1' "$work/nodes.$node.said.log" || fail "the launcher of node $node says no restart"
+    done
+    grep -q '^mutirao: rank 1 .* code 137' "$work/nodes.1.said.log" || fail "nobody says that rank 1 was killed"
+    echo "on two nodes: killed and resumed, $rest lines are the same"
     ;;
 esac
