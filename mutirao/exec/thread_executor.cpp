@@ -373,9 +373,10 @@ class ThreadPool final : public Backend {
       const std::lock_guard lock(mutex_);
       error = initializer_error_;
     }
-    task.fail(error);
+    // Counted by when anybody sees that it failed.
     Count::add(count.done);
     Count::add(count.failed);
+    task.fail(error);
   }
 
   static void run_claimed(Task& task) {
