@@ -29,6 +29,120 @@ double goodness(const std::vector<double>& predictions, const ScoredRows& rows,
   return metric.greater_is_better ? value : -value;
 }
 
+/// Scores means by what the metric says of them.
+class ByMetric {
+ public:
+  ByMetric(const std::vector<std::span<const double>>& predictions, const ScoredRows& rows,
+           const Metric& metric)
+      : predictions_(predictions),
+        rows_(rows),
+        metric_(metric),
+        sum_(predictions.front().size(), 0.0) {}
+
+  /// The mean of `count` models: those that were added, and each of all models.
+  std::vector<double> good(std::size_t count) const {
+    std::vector<double> good(predictions_.size());
+    exec::CoreBudget::current().for_each(good.size(), [&](std::size_t model, std::size_t) {
+      std::vector<double> mean(sum_.size());
+      for (std::size_t i = 0; i < mean.size(); ++i)
+        mean[i] = (sum_[i] + predictions_[model][i]) / static_cast<double>(count);
+      good[model] = goodness(mean, rows_, metric_);
+    });
+    return good;
+  }
+  void add(std::size_t model) {
+    for (std::size_t i = 0; i < sum_.size(); ++i) sum_[i] += predictions_[model][i];
+  }
+
+ private:
+  const std::vector<std::span<const double>>& predictions_;
+  const ScoredRows& rows_;
+  const Metric& metric_;
+  std::vector<double> sum_;
+};
+
+// Note [Squares of means are sums of products]
+// The error of a mean is the mean of the errors, so its sum of squares is a sum of products of two
+// models' errors, over the square of the count. With these products, which take one pass over the
+// rows, a round takes no more than one look at each model. r2 and the root of the mean squared
+// error put means in the same order as the sum of squares.
+class BySquares {
+ public:
+  static bool serves(const Metric& metric) {
+    using Compute = decltype(metric.compute);
+    return metric.compute == static_cast<Compute>(&r2_score) ||
+           metric.compute == static_cast<Compute>(&root_mean_squared_error);
+  }
+
+  BySquares(const std::vector<std::span<const double>>& predictions, const ScoredRows& rows)
+      : products_(predictions.size(), std::vector<double>(predictions.size())),
+        with_sum_(predictions.size(), 0.0) {
+    std::vector<std::vector<double>> errors(predictions.size());
+    auto& budget = exec::CoreBudget::current();
+    budget.for_each(predictions.size(), [&](std::size_t model, std::size_t) {
+      for (std::size_t row = 0; row < rows.y_true.size(); ++row) {
+        const double weight = rows.sample_weight.empty() ? 1.0 : rows.sample_weight[row];
+        if (weight == 0.0) continue;
+        errors[model].push_back(std::sqrt(weight) * (predictions[model][row] - rows.y_true[row]));
+      }
+    });
+    budget.for_each(predictions.size(), [&](std::size_t a, std::size_t) {
+      for (std::size_t b = 0; b < predictions.size(); ++b) {
+        // Both orders of two models are multiplied row by row in the same order: the same sum.
+        double sum = 0.0;
+        for (std::size_t row = 0; row < errors[a].size(); ++row)
+          sum += errors[a][row] * errors[b][row];
+        products_[a][b] = sum;
+      }
+    });
+  }
+
+  std::vector<double> good(std::size_t count) const {
+    std::vector<double> good;
+    const auto number = static_cast<double>(count);
+    for (std::size_t model = 0; model < with_sum_.size(); ++model) {
+      const double squares = squares_ + 2.0 * with_sum_[model] + products_[model][model];
+      good.push_back(std::isnan(squares) ? -std::numeric_limits<double>::infinity()
+                                         : -squares / (number * number));
+    }
+    return good;
+  }
+  void add(std::size_t model) {
+    squares_ += 2.0 * with_sum_[model] + products_[model][model];
+    for (std::size_t other = 0; other < with_sum_.size(); ++other)
+      with_sum_[other] += products_[model][other];
+  }
+
+ private:
+  std::vector<std::vector<double>> products_;  // of two models' errors
+  std::vector<double> with_sum_;               // of each model and the sum of those added
+  double squares_ = 0.0;                       // of that sum
+};
+
+template <class Scores>
+std::vector<double> select(Scores scores, std::size_t models, std::size_t rounds) {
+  std::vector<std::size_t> added(models, 0);
+  std::vector<std::size_t> best_added;
+  std::size_t best_count = 0;
+  double best = -std::numeric_limits<double>::infinity();
+  for (std::size_t count = 1; count <= std::max<std::size_t>(1, rounds); ++count) {
+    const std::vector<double> good = scores.good(count);
+    const auto winner =
+        static_cast<std::size_t>(std::max_element(good.begin(), good.end()) - good.begin());
+    scores.add(winner);
+    ++added[winner];
+    if (best_count == 0 || good[winner] > best) {
+      best = good[winner];
+      best_added = added;
+      best_count = count;
+    }
+  }
+  std::vector<double> weights;
+  for (const std::size_t times : best_added)
+    weights.push_back(static_cast<double>(times) / static_cast<double>(best_count));
+  return weights;
+}
+
 }  // namespace
 
 std::vector<double> select_ensemble(const std::vector<std::span<const double>>& predictions,
@@ -42,34 +156,10 @@ std::vector<double> select_ensemble(const std::vector<std::span<const double>>& 
           "an ensemble needs {} predictions of each model, not {}", values, each.size()));
     }
   }
-  const std::size_t models = predictions.size();
-  std::vector<double> sum(values, 0.0);
-  std::vector<std::size_t> added(models, 0);
-  std::vector<std::size_t> best_added;
-  std::size_t best_count = 0;
-  double best = -std::numeric_limits<double>::infinity();
-  for (std::size_t count = 1; count <= std::max<std::size_t>(1, options.rounds); ++count) {
-    std::vector<double> good(models);
-    exec::CoreBudget::current().for_each(models, [&](std::size_t model, std::size_t) {
-      std::vector<double> mean(values);
-      for (std::size_t i = 0; i < values; ++i)
-        mean[i] = (sum[i] + predictions[model][i]) / static_cast<double>(count);
-      good[model] = goodness(mean, rows, metric);
-    });
-    const auto winner =
-        static_cast<std::size_t>(std::max_element(good.begin(), good.end()) - good.begin());
-    for (std::size_t i = 0; i < values; ++i) sum[i] += predictions[winner][i];
-    ++added[winner];
-    if (best_count == 0 || good[winner] > best) {
-      best = good[winner];
-      best_added = added;
-      best_count = count;
-    }
-  }
-  std::vector<double> weights;
-  for (const std::size_t times : best_added)
-    weights.push_back(static_cast<double>(times) / static_cast<double>(best_count));
-  return weights;
+  const std::vector<double> first(predictions.front().begin(), predictions.front().end());
+  if (BySquares::serves(metric) && std::isfinite(goodness(first, rows, metric)))
+    return select(BySquares(predictions, rows), predictions.size(), options.rounds);
+  return select(ByMetric(predictions, rows, metric), predictions.size(), options.rounds);
 }
 
 std::vector<double> blended(const std::vector<std::span<const double>>& predictions,

@@ -100,6 +100,29 @@ TEST(EnsembleSelection, IsNoWorseThanItsBestModelOnTheRowsItSees) {
   }
 }
 
+TEST(EnsembleSelection, GivesWeightedRowsTheirWeightAndNoneToWhatIsNotANumber) {
+  Library from = library(300, {0.4, 0.5, 0.7, 0.9}, 8);
+  std::vector<double> weights;
+  Library repeated;
+  repeated.predicted.resize(from.predicted.size());
+  for (std::size_t row = 0; row < from.y.size(); ++row) {
+    weights.push_back(static_cast<double>(row % 3));
+    for (std::size_t times = 0; times < row % 3; ++times) {
+      repeated.y.push_back(from.y[row]);
+      for (std::size_t model = 0; model < from.predicted.size(); ++model)
+        repeated.predicted[model].push_back(from.predicted[model][row]);
+    }
+  }
+  const std::vector<double> plain = plain_selection(repeated, 25);
+  for (const char* name : {"r2", "rmse"}) {
+    const std::vector<double> selected = select_ensemble(
+        from.spans(), {.y_true = from.y, .sample_weight = weights}, find_metric(name));
+    for (std::size_t i = 0; i < plain.size(); ++i) EXPECT_NEAR(selected[i], plain[i], 1e-12);
+  }
+  from.predicted.emplace_back(from.y.size(), NAN);
+  EXPECT_EQ(select_ensemble(from.spans(), {.y_true = from.y}, find_metric("r2")).back(), 0.0);
+}
+
 TEST(EnsembleSelection, BlendsProbabilitiesOfClasses) {
   // The first is sure and wrong in one row, the second unsure and right in all.
   const std::vector<double> y = {0, 1, 2, 2};
