@@ -13,10 +13,13 @@
 #include <thread>
 #include <utility>
 
+#include <malloc.h>
+
 #include "mutirao/core/clock.hpp"
 #include "mutirao/core/process.hpp"
 #include "mutirao/data/splits.hpp"
 #include "mutirao/exec/cancellation.hpp"
+#include "mutirao/exec/core_budget.hpp"
 #include "mutirao/exec/progress.hpp"
 #include "mutirao/models/ensemble_selection.hpp"
 #include "mutirao/models/metrics.hpp"
@@ -27,6 +30,26 @@
 
 namespace mutirao::train::internal {
 namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kMostReady = 16;  // processes that wait for a fit, and at most one per core
+constexpr double kGraceShare = 0.04;    // of a time limit
+
+/// How long a fit that was asked to end may go on, to keep what it has.
+std::chrono::milliseconds grace_of(const TrainConfig& config) {
+  const std::chrono::duration<double> share(config.time_limit.value_or(0.0) * kGraceShare);
+  return std::max(100ms, std::chrono::duration_cast<std::chrono::milliseconds>(share));
+}
+
+/// A process that does one fit has no need to hand memory back in between, and to be given it anew
+/// page by page.
+void keep_freed_memory() {
+  constexpr int kBytes = 256 << 20;
+  ::mallopt(M_TRIM_THRESHOLD, kBytes);
+  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  ::mallopt(M_TOP_PAD, 4 << 20);
+}
 
 /// What a task has taken since it began.
 class Meter {
@@ -196,6 +219,14 @@ void add_importances(const Fitted& fitted, FitResult& result) {
 
 }  // namespace
 
+exec::ProcessExecutorOptions fit_process_options(const TrainConfig& config) {
+  const std::size_t cores = exec::CoreBudget::current().cores();
+  return {.workers = cores + std::min(cores, kMostReady),
+          .grace = grace_of(config),
+          .initializer = keep_freed_memory,
+          .max_tasks_per_worker = 1};
+}
+
 FitResult run_fold(const Candidate& candidate, const PreparedData& data, std::uint32_t fold,
                    const std::string& path, const FitLimit& limit) {
   const Meter meter;
@@ -210,7 +241,7 @@ FitResult run_fold(const Candidate& candidate, const PreparedData& data, std::ui
   result.warnings = fitted.warnings;
   result.trees_kept = fitted.trees_kept;
   result.trees_asked = fitted.trees_asked;
-  write_fold(path, result);
+  if (!path.empty()) write_fold(path, result);
   meter.write(result);
   return result;
 }

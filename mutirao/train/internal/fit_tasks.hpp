@@ -12,6 +12,7 @@
 #include <cereal/types/vector.hpp>
 
 #include "mutirao/core/shared_array.hpp"
+#include "mutirao/exec/process_executor.hpp"
 #include "mutirao/models/parameters.hpp"
 #include "mutirao/train/internal/inner_splits.hpp"
 #include "mutirao/train/internal/prepared_data.hpp"
@@ -92,8 +93,11 @@ struct Destination {
   }
 };
 
+/// The processes of the fits: a fresh one for each, which stands ready when one before it ends.
+exec::ProcessExecutorOptions fit_process_options(const TrainConfig& config);
+
 /// Fits on the rows that the fold learns from, predicts those that it tests, and writes what it
-/// predicts to the file (fold_file.hpp).
+/// predicts to the file (fold_file.hpp), unless that is empty.
 FitResult run_fold(const Candidate& candidate, const PreparedData& data, std::uint32_t fold,
                    const std::string& path, const FitLimit& limit);
 

@@ -37,12 +37,6 @@ constexpr double kShortestSeconds = 0.05;  // that a forest has at least
 constexpr double kGrowingShare = 0.8;      // of its time; the rest is for what comes after
 constexpr double kShareOfMemory = 0.9;     // of what is available, that fits may take
 
-/// How long a fit that was asked to end may go on, to keep what it has.
-std::chrono::milliseconds grace_of(const TrainConfig& config) {
-  const std::chrono::duration<double> share(config.time_limit.value_or(0.0) * kGraceShare);
-  return std::max(100ms, std::chrono::duration_cast<std::chrono::milliseconds>(share));
-}
-
 std::string ensemble_file() { return fmt::format("models/{}.mutirao", kEnsemble); }
 
 /// Errors of the run, not of a candidate.
@@ -66,9 +60,7 @@ Run::Run(RunFolder& folder, const TrainConfig& config, const TrainOptions& optio
       folds_(fold_count(config)),
       folder_(folder),
       core_limit_(config.cores),
-      fit_processes_({.workers = exec::CoreBudget::current().cores(),
-                      .grace = grace_of(config),
-                      .max_tasks_per_worker = 1}) {}
+      fit_processes_(fit_process_options(config)) {}
 
 Run::~Run() { fit_processes_.shutdown(exec::Shutdown::kKill); }
 

@@ -86,6 +86,9 @@ void Scheduler::finish(Running& running) {
   } catch (...) {
     failure = std::current_exception();
   }
+  // The core that came free first: what is told of one fit takes no time from the next, unless
+  // that is chosen by what is told.
+  if (result && !running.unit.draw && listener_.stop() == UnitListener::Stop::kNot) start_units();
   if (result && !running.given_up) listener_.on_done(running.unit, *result);
   if (failure && !running.given_up) listener_.on_failed(running.unit, failure);
   listener_.on_ended(running.unit);
