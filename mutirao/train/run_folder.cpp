@@ -183,7 +183,12 @@ RunFolder::RunFolder(Existing, std::string path) : path_(std::move(path)), keep_
     throw core::InvalidInput(fmt::format("{} is not the folder of a run", path_),
                              "name a folder that mutirao train has made");
   }
-  events_.emplace(inside(kEventsFile));
+  try {
+    events_.emplace(inside(kEventsFile));
+  } catch (const core::IoError& failure) {
+    throw core::IoError(fmt::format("cannot go on with the run {}", path_), failure.error_number(),
+                        "make the folder one that can be written, or go on with a copy of it");
+  }
   lock();
   earlier_events_ = core::read_file(inside(kEventsFile));
   const std::size_t whole = internal::whole_lines(earlier_events_);

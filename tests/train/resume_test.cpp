@@ -127,6 +127,25 @@ TEST_F(Resume, WhereverARunWasCutOffItsLeaderboardIsThatOfAnUndisturbedOne) {
   }
 }
 
+TEST_F(Resume, ASearchThatWasCutOffChoosesAsAnUndisturbedOne) {
+  TrainConfig asked = config();
+  asked.models = {"ridge"};
+  asked.set.clear();
+  asked.folds = 2;
+  asked.search = 2;
+  const RunResult whole = train(asked, {.out = path("whole")});
+  const std::vector<std::string> told = events(path("whole"));
+  // In the middle of the draws, and behind the last of them.
+  for (const std::size_t draws : {2u, 6u}) {
+    std::size_t at = 0;
+    for (std::size_t found = 0; found < draws; ++at) found += told[at] == "draw_done" ? 1 : 0;
+    const std::string name = "run" + std::to_string(draws);
+    ASSERT_TRUE(begin(name, at, asked));
+    EXPECT_EQ(scores(resume(path(name))), scores(whole)) << draws;
+    EXPECT_EQ(count(events(path(name)), "draw_done"), 6u) << "none was drawn again";
+  }
+}
+
 TEST_F(Resume, NothingThatWasDoneIsDoneAgain) {
   begin("run", 1000, config());
   const std::vector<std::string> told = events(path("run"));

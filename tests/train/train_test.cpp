@@ -616,9 +616,9 @@ TEST_F(Train, AStopBeforeTheDataIsReadLeavesNothing) {
 /// A disk with room for one page, while it lives.
 class SmallDisk {
  public:
-  explicit SmallDisk(std::string path) : path_(std::move(path)) {
+  explicit SmallDisk(std::string path, unsigned long flags = 0) : path_(std::move(path)) {
     fs::create_directory(path_);
-    mounted_ = ::mount("tmpfs", path_.c_str(), "tmpfs", 0, "size=4k") == 0;
+    mounted_ = ::mount("tmpfs", path_.c_str(), "tmpfs", flags, "size=4k") == 0;
   }
   ~SmallDisk() {
     if (mounted_) ::umount2(path_.c_str(), MNT_DETACH);
@@ -656,6 +656,52 @@ TEST_F(Train, AFullDiskEndsTheRunAndKeepsWhatWasDone) {
   // With room again, it goes on from what was done.
   fs::remove(path("run/models"));
   EXPECT_EQ(resume(path("run")).stopped, std::nullopt);
+}
+
+TEST_F(Train, ADiskThatCannotBeWrittenIsSaidBeforeAnythingIsRead) {
+  const SmallDisk disk(path("disk"), MS_RDONLY);
+  if (!disk.mounted()) GTEST_SKIP() << "only root can mount a disk that cannot be written";
+  std::size_t events = 0;
+  OnEvent counter([&](const Json&) { ++events; });
+  try {
+    train({.data = path("none.csv"), .target = "y"},
+          {.out = path("disk/run"), .observer = &counter});
+    ADD_FAILURE();
+  } catch (const core::IoError& error) {
+    EXPECT_EQ(core::describe(error),
+              "cannot make the run folder " + path("disk/run") +
+                  ": Read-only file system\nhint: name a folder that can be written with --out");
+  }
+  EXPECT_EQ(events, 0u);
+}
+
+TEST_F(Train, ARunOnADiskThatCannotBeWrittenIsShownAndNotGoneOnWith) {
+  std::stop_source stop;
+  OnEvent ender([&](const Json& event) {
+    if (event["event"] == "candidate_ended") stop.request_stop();
+  });
+  train(config(data()), {.out = path("run"), .observer = &ender, .stop = stop.get_token()});
+  const std::string events = core::read_file(path("run/events.jsonl"));
+  const std::string place = path("run");
+  if (::mount(place.c_str(), place.c_str(), nullptr, MS_BIND, nullptr) != 0)
+    GTEST_SKIP() << "only root can make a folder that cannot be written";
+  const bool closed =
+      ::mount(nullptr, place.c_str(), nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY, nullptr) == 0;
+  std::string said;
+  try {
+    resume(place);
+  } catch (const core::IoError& error) {
+    said = core::describe(error);
+  }
+  const std::optional<std::string> stopped = read_run(place).stopped;
+  ::umount2(place.c_str(), MNT_DETACH);
+  ASSERT_TRUE(closed);
+  EXPECT_EQ(said, "cannot go on with the run " + place +
+                      ": Read-only file system\nhint: make the folder one that can be written, or "
+                      "go on with a copy of it");
+  EXPECT_EQ(stopped, "interrupted");
+  EXPECT_EQ(core::read_file(path("run/events.jsonl")), events);
+  EXPECT_EQ(resume(place).stopped, std::nullopt) << "nothing was lost";
 }
 
 TEST_F(Train, AModelMayBeGivenMoreThanOnceUnderNamesOfItsOwn) {
