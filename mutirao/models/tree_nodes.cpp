@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "mutirao/core/error.hpp"
+#include "mutirao/models/internal/node_blocks.hpp"
 #include "mutirao/models/internal/node_word.hpp"
 #include "mutirao/models/internal/walk_kernels.hpp"
 #include "mutirao/models/ranked_matrix.hpp"
@@ -29,6 +30,10 @@ constexpr std::size_t kThreadRows = 256;
 constexpr std::size_t kThreadWords = std::size_t{1} << 16;
 /// Up to so many rows, a row goes through all trees at once instead of all rows through a tree.
 constexpr std::size_t kFewRows = 16;
+/// Words of a forest that is kept in blocks, at most.
+constexpr std::size_t kMostBlockedWords = std::size_t{1} << 24;
+/// Laying out so many words takes as long as a row saves in a tree.
+constexpr std::size_t kWordsPerRow = 4;
 /// Rows that are copied column by column while they stay in the cache.
 constexpr std::size_t kCopiedRows = 64;
 
@@ -48,22 +53,28 @@ class RowBlock {
   void fill(data::MatrixView x, std::optional<std::span<const std::uint32_t>> rows,
             std::size_t first, std::size_t count) {
     values_.resize(count << feature_bits_);
+    missing_ = false;
     for (std::size_t begin = 0; begin < count; begin += kCopiedRows) {
       const std::size_t end = std::min(count, begin + kCopiedRows);
       for (std::size_t j = 0; j < n_features_; ++j) {
         const std::span<const double> column = x.column(j);
         for (std::size_t i = begin; i < end; ++i) {
           const std::size_t row = rows ? (*rows)[first + i] : first + i;
-          values_[(i << feature_bits_) + j] = to_float32(column[row]);
+          const float value = to_float32(column[row]);
+          values_[(i << feature_bits_) + j] = value;
+          missing_ |= value != value;
         }
       }
     }
   }
   const float* row(std::size_t i) const noexcept { return values_.data() + (i << feature_bits_); }
+  unsigned bits() const noexcept { return feature_bits_; }
+  bool missing() const noexcept { return missing_; }
 
  private:
   std::size_t n_features_;
   unsigned feature_bits_;
+  bool missing_ = false;
   std::vector<float> values_;
 };
 
@@ -93,12 +104,27 @@ bool are_few(const TreeNodes& nodes, std::size_t rows) {
   return rows <= kFewRows && nodes.words().size() <= kMostWords;
 }
 
-/// sum[i] += the leaf of row i, for `count` rows of the block.
+/// Of what rows have room for: blocks need a few numbers at least.
+unsigned row_bits(std::size_t n_features, const internal::BlockedForest* blocked) {
+  const unsigned bits = TreeNodes::feature_bits(n_features);
+  return blocked != nullptr ? std::max(internal::kLeastRowBits, bits) : bits;
+}
+
+const internal::BlockedTree* tree_of(const internal::BlockedForest* forest, std::size_t tree) {
+  return forest != nullptr ? &forest->trees[tree] : nullptr;
+}
+
+/// sum[i] += the leaf of row i, for `count` rows of the block. `blocked`: the tree in blocks, or
+/// null.
 void add_tree(const internal::WalkKernels& kernels, const std::uint64_t* words,
-              TreeNodes::Root root, const RowBlock& block, unsigned feature_bits, std::size_t count,
-              double* sum) noexcept {
+              TreeNodes::Root root, const internal::BlockedTree* blocked, const RowBlock& block,
+              std::size_t count, double* sum) noexcept {
   if (root.is_leaf == 0) {
-    kernels.add_leaves(words + root.first, block.row(0), feature_bits, count, sum);
+    if (blocked != nullptr) {
+      kernels.add_blocked_leaves(*blocked, block.row(0), block.bits(), block.missing(), count, sum);
+    } else {
+      kernels.add_leaves(words + root.first, block.row(0), block.bits(), count, sum);
+    }
     return;
   }
   const auto value = std::bit_cast<double>(words[root.first]);
@@ -118,13 +144,16 @@ void add_leaf(const TreeNodes& nodes, std::uint64_t leaf, double* sum) noexcept 
 
 /// The same for three classes or more; `leaves`: scratch.
 void add_tree(const internal::WalkKernels& kernels, const TreeNodes& nodes, TreeNodes::Root root,
-              const RowBlock& block, unsigned feature_bits, std::size_t count,
+              const internal::BlockedTree* blocked, const RowBlock& block, std::size_t count,
               std::vector<std::uint64_t>& leaves, double* sum) {
   const std::uint64_t* words = nodes.words().data() + root.first;
   const std::size_t n_classes = nodes.n_classes();
   leaves.resize(count);
-  if (root.is_leaf == 0) {
-    kernels.find_leaves(words, block.row(0), feature_bits, count, leaves.data());
+  if (root.is_leaf == 0 && blocked != nullptr) {
+    kernels.find_blocked_leaves(*blocked, block.row(0), block.bits(), block.missing(), count,
+                                leaves.data());
+  } else if (root.is_leaf == 0) {
+    kernels.find_leaves(words, block.row(0), block.bits(), count, leaves.data());
   } else {
     std::fill(leaves.begin(), leaves.end(), *words);
   }
@@ -202,7 +231,9 @@ TreeNodes::TreeNodes(std::size_t n_features, std::vector<std::vector<std::uint64
                      std::vector<bool> root_is_leaf, exec::CoreBudget& budget,
                      std::size_t max_cores, std::size_t n_classes,
                      std::vector<double> distributions)
-    : n_features_(n_features), n_classes_(n_classes) {
+    : n_features_(n_features),
+      n_classes_(n_classes),
+      blocked_(std::make_shared<internal::BlockedForest>()) {
   struct Storage {
     std::unique_ptr<std::uint64_t[]> words;
     std::vector<Root> roots;
@@ -238,7 +269,8 @@ TreeNodes::TreeNodes(std::size_t n_features, std::span<const std::uint64_t> word
       words_(words),
       roots_(roots),
       n_classes_(n_classes),
-      distributions_(distributions) {
+      distributions_(distributions),
+      blocked_(std::make_shared<internal::BlockedForest>()) {
   if (n_features == 0 || feature_bits(n_features) > 24 || roots.empty())
     throw core::CorruptFile("the model has no trees or no features");
   const bool table = n_classes > 2;
@@ -270,9 +302,24 @@ std::size_t TreeNodes::depth(std::size_t i) const {
   return check_tree(words_of(i), roots_[i].is_leaf != 0, n_features_, most_of_leaf()).depth;
 }
 
+const internal::BlockedForest* TreeNodes::blocked(std::size_t n_rows,
+                                                  exec::CoreBudget& budget) const {
+  const unsigned bits = feature_bits(n_features_);
+  if (bits > internal::kMostBlockFeatureBits || words_.size() > kMostBlockedWords) return nullptr;
+  internal::BlockedForest& forest = *blocked_;
+  const std::size_t asked = forest.rows_asked.fetch_add(n_rows, std::memory_order_relaxed) + n_rows;
+  if (asked < words_.size() / roots_.size() / kWordsPerRow) return nullptr;
+  std::call_once(forest.made, [&] {
+    forest.trees.resize(roots_.size());
+    budget.for_each(roots_.size(), [&](std::size_t i, std::size_t) {
+      if (roots_[i].is_leaf == 0) forest.trees[i] = internal::make_blocks(words_of(i), bits);
+    });
+  });
+  return &forest;
+}
+
 void TreeNodes::predict_mean(data::MatrixView x, std::optional<std::span<const std::uint32_t>> rows,
                              std::span<double> out, exec::CoreBudget& budget) const {
-  const unsigned bits = feature_bits(n_features_);
   const auto n_trees = static_cast<double>(roots_.size());
   if (are_few(*this, out.size())) {
     std::fill(out.begin(), out.end(), 0.0);
@@ -282,6 +329,8 @@ void TreeNodes::predict_mean(data::MatrixView x, std::optional<std::span<const s
     return;
   }
   const std::size_t cores = std::max<std::size_t>(1, budget.cores());
+  const internal::BlockedForest* const blocked = this->blocked(out.size(), budget);
+  const unsigned bits = row_bits(n_features_, blocked);
   std::vector<std::optional<RowBlock>> blocks(cores);
   const std::size_t rows_each = block_rows(out.size(), bits, cores);
   const internal::WalkKernels& kernels = internal::walk_kernels(core::instruction_set());
@@ -294,7 +343,8 @@ void TreeNodes::predict_mean(data::MatrixView x, std::optional<std::span<const s
     block.fill(x, rows, first, count);
     double* sum = out.data() + first;
     std::fill_n(sum, count, 0.0);
-    for (const Root root : roots_) add_tree(kernels, words_.data(), root, block, bits, count, sum);
+    for (std::size_t t = 0; t < roots_.size(); ++t)
+      add_tree(kernels, words_.data(), roots_[t], tree_of(blocked, t), block, count, sum);
     for (std::size_t i = 0; i < count; ++i) sum[i] /= n_trees;
   });
 }
@@ -312,7 +362,6 @@ void TreeNodes::predict_distributions(data::MatrixView x,
     std::optional<RowBlock> block;
     std::vector<std::uint64_t> leaves;
   };
-  const unsigned bits = feature_bits(n_features_);
   const std::size_t n_rows = out.size() / n_classes_;
   if (are_few(*this, n_rows)) {
     std::fill(out.begin(), out.end(), 0.0);
@@ -323,6 +372,8 @@ void TreeNodes::predict_distributions(data::MatrixView x,
     return;
   }
   const std::size_t cores = std::max<std::size_t>(1, budget.cores());
+  const internal::BlockedForest* const blocked = this->blocked(n_rows, budget);
+  const unsigned bits = row_bits(n_features_, blocked);
   std::vector<Lane> lanes(cores);
   const std::size_t rows_each = block_rows(n_rows, bits, cores);
   const internal::WalkKernels& kernels = internal::walk_kernels(core::instruction_set());
@@ -334,8 +385,9 @@ void TreeNodes::predict_distributions(data::MatrixView x,
     lane.block->fill(x, rows, first, count);
     const std::span<double> sum = out.subspan(first * n_classes_, count * n_classes_);
     std::fill(sum.begin(), sum.end(), 0.0);
-    for (const Root root : roots_)
-      add_tree(kernels, *this, root, *lane.block, bits, count, lane.leaves, sum.data());
+    for (std::size_t t = 0; t < roots_.size(); ++t)
+      add_tree(kernels, *this, roots_[t], tree_of(blocked, t), *lane.block, count, lane.leaves,
+               sum.data());
     for (double& probability : sum) probability /= static_cast<double>(roots_.size());
   });
 }
@@ -360,7 +412,7 @@ void TreeNodes::add_distributions(std::size_t tree, data::MatrixView x,
   for (std::size_t first = 0; first < rows.size(); first += rows_each) {
     const std::size_t count = std::min(rows_each, rows.size() - first);
     block.fill(x, rows, first, count);
-    add_tree(kernels, *this, roots_[tree], block, bits, count, leaves,
+    add_tree(kernels, *this, roots_[tree], nullptr, block, count, leaves,
              sum.data() + first * n_classes_);
   }
 }
@@ -374,7 +426,7 @@ void TreeNodes::add_predictions(std::size_t tree, data::MatrixView x,
   for (std::size_t first = 0; first < rows.size(); first += rows_each) {
     const std::size_t count = std::min(rows_each, rows.size() - first);
     block.fill(x, rows, first, count);
-    add_tree(kernels, words_.data(), roots_[tree], block, bits, count, sum.data() + first);
+    add_tree(kernels, words_.data(), roots_[tree], nullptr, block, count, sum.data() + first);
   }
 }
 

@@ -5,7 +5,8 @@
 // Purpose: how fitted trees are kept, stored and walked. Guarantees: prediction equals a walk with
 // the exact thresholds: a float64 threshold rounded down to float32 divides float32 values as the
 // threshold itself does. Thread safety: immutable; any thread. Lifetime: owns the words, or keeps
-// the mapped file alive that holds them.
+// the mapped file alive that holds them. Once many rows are predicted, the trees are also kept in a
+// form that is walked sooner, of up to twice the size, unless that is more than some 200 MB.
 //
 // A tree is a run of 64-bit words in depth-first order, its left child behind each node:
 //   leaf   regression: the float64 value
@@ -30,6 +31,10 @@
 #include "mutirao/exec/core_budget.hpp"
 
 namespace mutirao::models {
+
+namespace internal {
+struct BlockedForest;
+}
 
 class TreeNodes {
  public:
@@ -91,12 +96,16 @@ class TreeNodes {
     return n_classes_ > 2 ? n_classes_ + distributions_.size() / n_classes_ - 1 : ~std::uint64_t{0};
   }
 
+  /// The forest in blocks where that pays for n_rows more rows, else null.
+  const internal::BlockedForest* blocked(std::size_t n_rows, exec::CoreBudget& budget) const;
+
   std::size_t n_features_ = 0;
   std::shared_ptr<const void> owner_;
   std::span<const std::uint64_t> words_;
   std::span<const Root> roots_;
   std::size_t n_classes_ = 0;
   std::span<const double> distributions_;
+  std::shared_ptr<internal::BlockedForest> blocked_;
 };
 
 }  // namespace mutirao::models

@@ -57,6 +57,30 @@ TEST_P(JumpWidth, DoesNotChangePredictions) {
 
 INSTANTIATE_TEST_SUITE_P(Features, JumpWidth, testing::Values(1, 2, 1000, 300000));
 
+TEST(TreeNodes, PredictsManyRowsAsItPredictsFew) {
+  const std::size_t n_features = 3;
+  std::vector<std::vector<std::uint64_t>> words;
+  for (const bool long_left : {false, true})
+    words.push_back(internal::pack(chain(700, long_left), n_features, 1.0).words);
+  words.push_back({std::bit_cast<std::uint64_t>(3.0)});  // a single leaf
+  const TreeNodes nodes(n_features, words, {false, false, true}, exec::CoreBudget::current());
+  core::RandomStream stream({2});
+  std::vector<double> x(3000 * n_features);
+  for (double& value : x) value = 900.0 * stream.uniform() - 100.0;
+  for (const bool missing : {false, true}) {
+    if (missing) x[1234] = std::numeric_limits<double>::quiet_NaN();
+    const data::MatrixView view{x.data(), 3000, n_features, 3000};
+    std::vector<double> many(3000);
+    nodes.predict_mean(view, std::nullopt, many, exec::CoreBudget::current());
+    for (std::uint32_t i = 0; i < 3000; ++i) {
+      double one = 0.0;
+      nodes.predict_mean(view, std::vector<std::uint32_t>{i}, {&one, 1},
+                         exec::CoreBudget::current());
+      ASSERT_EQ(many[i], one);
+    }
+  }
+}
+
 TEST(TreeNodes, RefusesWordsThatAreNoTree) {
   const internal::GrownTree grown = internal::pack(chain(40, true), 3, 1.0);
   const std::vector<TreeNodes::Root> roots = {{0, 0}};

@@ -2,6 +2,7 @@
 
 #include "mutirao/models/internal/walk_kernels.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -78,6 +79,44 @@ TEST(WalkKernels, ComeToTheLeafOfAPlainWalk) {
       walk_kernels(set).find_leaves(tree.words.data(), rows.data(), bits, n_rows, leaf.data());
       for (std::size_t i = 0; i < n_rows; ++i)
         ASSERT_EQ(std::bit_cast<double>(leaf[i]), leaf_of(nodes, rows.data() + (i << bits)));
+      for (std::size_t i = n_rows; i < leaf.size(); ++i) ASSERT_EQ(leaf[i], 1u);
+    }
+  }
+}
+
+TEST(WalkKernels, ComeToTheSameLeafThroughBlocks) {
+  core::RandomStream stream({10});
+  for (int round = 0; round < 200; ++round) {
+    const std::size_t most[] = {8, 16, 32, 100, 60'000};
+    const std::size_t n_features = 1 + stream.below(most[round % 5]);
+    const unsigned bits = TreeNodes::feature_bits(n_features);
+    const unsigned row_bits = std::max(kLeastRowBits, bits);
+    const std::size_t n_rows = 1 + stream.below(n_features > 100 ? 3 : 200);
+    const std::vector<GrownNode> nodes =
+        random_tree(1 + stream.below(2000), n_features, round % 3 == 0, stream);
+    const GrownTree tree = pack(nodes, n_features, 1.0);
+    const BlockedTree blocked = make_blocks(tree.words, bits);
+    const bool missing = round % 2 == 0;
+    std::vector<float> rows(n_rows << row_bits);
+    for (float& value : rows) {
+      value = missing && stream.below(8) == 0 ? std::numeric_limits<float>::quiet_NaN()
+                                              : static_cast<float>(test::normal(stream));
+    }
+    for (const auto set : {core::InstructionSet::kBaseline, core::InstructionSet::kAvx2,
+                           core::InstructionSet::kAvx512}) {
+      if (set > core::instruction_set()) continue;
+      std::vector<double> sum(n_rows + 8, 1.0);
+      walk_kernels(set).add_blocked_leaves(blocked, rows.data(), row_bits, missing, n_rows,
+                                           sum.data());
+      std::vector<std::uint64_t> leaf(n_rows + 8, 1);
+      walk_kernels(set).find_blocked_leaves(blocked, rows.data(), row_bits, missing, n_rows,
+                                            leaf.data());
+      for (std::size_t i = 0; i < n_rows; ++i) {
+        const double expected = leaf_of(nodes, rows.data() + (i << row_bits));
+        ASSERT_EQ(sum[i], 1.0 + expected) << name_of(set);
+        ASSERT_EQ(std::bit_cast<double>(leaf[i]), expected) << name_of(set);
+      }
+      for (std::size_t i = n_rows; i < sum.size(); ++i) ASSERT_EQ(sum[i], 1.0);
       for (std::size_t i = n_rows; i < leaf.size(); ++i) ASSERT_EQ(leaf[i], 1u);
     }
   }

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "mutirao/core/instruction_set.hpp"
+#include "mutirao/models/internal/node_blocks.hpp"
 
 namespace mutirao::models::internal {
 
@@ -19,6 +20,9 @@ namespace mutirao::models::internal {
 
 /// Walks of a list: what they have asked for stays in the first cache until their turn.
 inline constexpr std::size_t kListed = 256;
+
+/// Of rows that are walked through blocks: as many numbers as are compared at once.
+inline constexpr unsigned kLeastRowBits = 3;
 
 struct WalkKernels {
   /// sum[i] += the leaf that row i comes to, for i < count. words[0] is the root, an inner node of
@@ -33,6 +37,12 @@ struct WalkKernels {
   void (*find_leaves_of_row)(const std::uint64_t* words, const std::uint32_t* roots,
                              const float* row, unsigned feature_bits, std::size_t count,
                              std::uint64_t* leaf);
+  /// The first two in blocks. Row i begins at rows + (i << row_bits); row_bits is at least
+  /// kLeastRowBits. `missing`: whether there is NaN in the rows.
+  void (*add_blocked_leaves)(const BlockedTree& tree, const float* rows, unsigned row_bits,
+                             bool missing, std::size_t count, double* sum);
+  void (*find_blocked_leaves)(const BlockedTree& tree, const float* rows, unsigned row_bits,
+                              bool missing, std::size_t count, std::uint64_t* leaf);
 };
 
 const WalkKernels& walk_kernels(core::InstructionSet set);

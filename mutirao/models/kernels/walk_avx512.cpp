@@ -1,6 +1,7 @@
 #include <immintrin.h>
 
 #include <bit>
+#include <type_traits>
 
 #include "mutirao/models/internal/node_word.hpp"
 #include "mutirao/models/internal/walk_kernels.hpp"
@@ -133,11 +134,49 @@ void find_leaves_of_row(const std::uint64_t* words, const std::uint32_t* roots, 
       [=](std::size_t i, std::uint64_t word) { leaf[i] = word; });
 }
 
+inline __attribute__((always_inline)) __m256 lower_half(__m512 numbers) {
+  return __builtin_shufflevector(numbers, numbers, 0, 1, 2, 3, 4, 5, 6, 7);
+}
+
+/// The numbers that seven nodes ask for. What fits registers is looked up there.
+template <std::size_t Width>
+inline __attribute__((always_inline)) __m256 values_of(const NodeBlock& block, const float* row) {
+  if constexpr (Width == 16 || Width == 32) {
+    // The upper half of these is not looked at.
+    const __m512i feature = _mm512_maskz_cvtepu16_epi32(
+        0xffff, _mm256_load_si256(reinterpret_cast<const __m256i*>(block.feature)));
+    const __m512 low = _mm512_loadu_ps(row);
+    if constexpr (Width == 16) return lower_half(_mm512_maskz_permutexvar_ps(0xff, feature, low));
+    return lower_half(_mm512_maskz_permutex2var_ps(0xff, low, feature, _mm512_loadu_ps(row + 16)));
+  }
+  const __m256i feature = _mm256_maskz_cvtepu16_epi32(
+      0xff, _mm_load_si128(reinterpret_cast<const __m128i*>(block.feature)));
+  if constexpr (Width == 8) return _mm256_maskz_permutexvar_ps(0xff, feature, _mm256_loadu_ps(row));
+  return _mm256_mmask_i32gather_ps(_mm256_setzero_ps(), 0xff, feature, row, sizeof(float));
+}
+
+#include "mutirao/models/internal/exit_table.hpp"
+
+constexpr ExitTable kExitTable;
+
+template <std::size_t Width, bool Missing>
+inline __attribute__((always_inline)) unsigned exit_of(const NodeBlock& block, const float* row) {
+  const __m256 threshold = _mm256_load_ps(block.threshold);
+  const __m256 value = values_of<Width>(block, row);
+  unsigned right = _mm256_cmp_ps_mask(value, threshold, _CMP_GT_OQ);
+  if (Missing) right |= _mm256_cmp_ps_mask(value, value, _CMP_UNORD_Q) & block.missing_right;
+  return kExitTable.exit[right];
+}
+
+#include "mutirao/models/internal/walk_blocks_portable.hpp"
+
 }  // namespace avx512
 }  // namespace
 
 extern const WalkKernels kWalkKernelsAvx512 = {.add_leaves = avx512::add_leaves,
                                                .find_leaves = avx512::find_leaves,
-                                               .find_leaves_of_row = avx512::find_leaves_of_row};
+                                               .find_leaves_of_row = avx512::find_leaves_of_row,
+                                               .add_blocked_leaves = avx512::add_blocked_leaves,
+                                               .find_blocked_leaves = avx512::find_blocked_leaves};
 
 }  // namespace mutirao::models::internal
