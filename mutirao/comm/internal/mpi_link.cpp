@@ -130,6 +130,7 @@ class MpiLink : public Link {
                           communicator_),
             "gather");
       std::vector<std::string> words;
+      words.reserve(all.size());
       for (const auto& each : all) words.emplace_back(each.data());
       return words;
     });

@@ -101,8 +101,8 @@ Library load() {
 }
 
 const Library& library() {
-  static const Library loaded = load();
-  return loaded;
+  static const Library kLibrary = load();
+  return kLibrary;
 }
 
 void check(ncclResult_t result, const char* what) {

@@ -99,8 +99,9 @@ class Membership {
     return mutex;
   }
   static std::set<std::string>& names() {
-    static auto* const names = new std::set<std::string>();  // outlives static Communicators
-    return *names;
+    // It outlives static Communicators.
+    static std::set<std::string>& names = *new std::set<std::string>();
+    return names;
   }
 
   const std::string name_;
