@@ -13,6 +13,12 @@
 
 namespace mutirao::tests {
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 struct Outcome {
   int code = -1;  // 128 + signal if one ended it
   std::string out;

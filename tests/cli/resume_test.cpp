@@ -75,6 +75,32 @@ TEST_F(Resume, ARunThatIsKilledAtAnyMomentGoesOnToTheSameLeaderboard) {
   }
 }
 
+TEST_F(Resume, AClockThatJumpsChangesNothingButWhatIsStamped) {
+  if (kSanitized) GTEST_SKIP() << "the sanitizers want to be loaded first";
+  const Json whole = place_.run(with(kTrain, {"--out", "whole", "--json", "--quiet"})).json();
+  // Each time that it is read, the clock on the wall is two hours from where it was.
+  const std::vector<std::string> jumping = {"LD_PRELOAD=" MUTIRAO_TEST_JUMPING_CLOCK};
+  {
+    Program program(with(kTrain, {"--out", "run", "--time-limit", "1h"}), place_.path(), jumping);
+    ASSERT_TRUE(program.wait_for_line("small: fold 2 of 3"));
+    program.send_signal(SIGKILL);
+    program.wait();
+  }
+  const Outcome outcome = place_.run({"resume", "run", "--json", "--quiet"}, jumping);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(scores(outcome.json()), scores(whole));
+  EXPECT_TRUE(outcome.json()["stopped"].is_null());
+  double elapsed = 0.0;
+  std::set<std::string> stamps;
+  for (const Json& event : lines_of(place_.read("run/events.jsonl"))) {
+    EXPECT_GE(event["elapsed"].get<double>(), elapsed);
+    elapsed = event["elapsed"];
+    stamps.insert(event["time"].get<std::string>().substr(0, 13));
+  }
+  EXPECT_LT(elapsed, 3600.0);
+  EXPECT_GT(stamps.size(), 1U) << "the clock did not jump";
+}
+
 TEST_F(Resume, ARunInUseIsRefusedByTheNameOfItsProcess) {
   Program first(with(kTrain, {"--out", "run", "--set", "small.n_estimators=10000000"}),
                 place_.path());
