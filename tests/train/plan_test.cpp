@@ -109,6 +109,18 @@ TEST(Plan, WhatDoesNotFitIntoMemoryLetsSmallerUnitsPassAndRunsAlone) {
   EXPECT_EQ(text(plan.begin_next()), "1.0");
 }
 
+TEST(Plan, UnitsRunSideBySideAsFarAsCoresMemoryAndTheirCandidatesLetThem) {
+  const Unit unit{.candidate = 0, .work = 1.0, .memory_bytes = 40};
+  EXPECT_EQ(Plan({.cores = 4}).side_by_side(unit), 4u);
+  EXPECT_EQ(Plan({.cores = 4, .memory_bytes = 100}).side_by_side(unit), 2u);
+  EXPECT_EQ(Plan({.cores = 4, .memory_bytes = 10}).side_by_side(unit), 1u) << "it runs alone";
+  Plan plan({.cores = 4, .one_unit_per_candidate = true});
+  plan.add({unit, unit});
+  EXPECT_EQ(plan.side_by_side(unit), 1u);
+  plan.add({{.candidate = 1, .work = 1.0}});
+  EXPECT_EQ(plan.side_by_side(unit), 2u);
+}
+
 TEST(Plan, WhatIsDroppedNeverBegins) {
   Plan plan({.cores = 2});
   plan.add(units(0, {5.0, 5.0}));

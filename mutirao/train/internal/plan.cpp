@@ -1,6 +1,7 @@
 #include "mutirao/train/internal/plan.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace mutirao::train::internal {
 
@@ -58,6 +59,19 @@ bool Plan::has(std::size_t candidate) const noexcept {
                      [&](const Waiting& each) { return each.unit.candidate == candidate; }) ||
          std::any_of(running_.begin(), running_.end(),
                      [&](const Unit& each) { return each.candidate == candidate; });
+}
+
+std::size_t Plan::side_by_side(const Unit& unit) const {
+  std::uint64_t most = options_.cores;
+  if (options_.memory_bytes != 0 && unit.memory_bytes != 0)
+    most = std::min(most, options_.memory_bytes / unit.memory_bytes);
+  if (options_.one_unit_per_candidate) {
+    std::set<std::size_t> candidates = {unit.candidate};
+    for (const Waiting& each : waiting_) candidates.insert(each.unit.candidate);
+    for (const Unit& each : running_) candidates.insert(each.candidate);
+    most = std::min<std::uint64_t>(most, candidates.size());
+  }
+  return std::max<std::size_t>(1, most);
 }
 
 double Plan::work_left() const noexcept {

@@ -55,6 +55,8 @@ class Plan {
   bool empty() const noexcept { return waiting_.empty() && running_.empty(); }
   /// Of what has not ended.
   double work_left() const noexcept;
+  /// How many units like this one may run at a time, this one among them.
+  std::size_t side_by_side(const Unit& unit) const;
 
  private:
   bool may_begin(const Unit& unit) const noexcept;

@@ -210,18 +210,19 @@ Json Run::names_of(const Unit& unit) const {
 
 // Note [What a time limit leaves to each fit]
 // A forest is worth something after every tree, so it gets its share of the time that is left: that
-// of its work in all that is left to do. If all of it fits into the time limit, no share is too
-// short, as long as the estimates of work are right in proportion; if it does not, every forest is
-// cut, and none is left out. It does not grow for all of its share: it is also tested or, the
-// larger part, written. Other fits cannot be cut: they end, or time ends them.
+// of its work in all that is left to do, times as many fits as run at a time. If all of it fits
+// into the time limit, no share is too short, as long as the estimates of work are right in
+// proportion; if it does not, every forest is cut, and none is left out. It does not grow for all
+// of its share: it is also tested or, the larger part, written. Other fits cannot be cut: they end,
+// or time ends them.
 FitLimit Run::limit_of(const Unit& unit) const {
   if (!config_.time_limit || !keeps_trees(candidates_[unit.candidate].fit(), data_.task)) return {};
   const double left = *config_.time_limit * kSoonShare - core::seconds_since(start_);
   const double share = unit.work / std::max(unit.work, plan_->work_left());
-  const auto cores = static_cast<double>(exec::CoreBudget::current().cores());
-  return {
-      .seconds = std::max(kShortestSeconds, kGrowingShare * left * std::min(1.0, cores * share)),
-      .keep_trees = true};
+  const auto at_a_time = static_cast<double>(plan_->side_by_side(unit));
+  return {.seconds =
+              std::max(kShortestSeconds, kGrowingShare * left * std::min(1.0, at_a_time * share)),
+          .keep_trees = true};
 }
 
 exec::TaskOptions Run::options_of(const std::string& name) const {
