@@ -274,6 +274,59 @@ TEST(RowGrower, LooksForTheSameSplitsWhetherItSortsNodesOrCarriesLists) {
   for (std::size_t i = 0; i < 2000; ++i) ASSERT_NEAR(by_few[i], by_all[i], 1e-9);
 }
 
+/// What a forest of five classes says, as numbers.
+std::vector<std::uint64_t> words_of_classes(const char* model, ParameterMap parameters,
+                                            const Table& table, double scale) {
+  parameters.emplace("n_estimators", "2");
+  std::vector<double> weights = table.weights;
+  for (double& weight : weights) weight *= scale;
+  const auto forest = make_estimator(model, parameters, data::Task::kClassification);
+  forest->fit({.x = table.x, .y = table.y, .sample_weight = weights, .n_classes = 5}, {.seed = 8});
+  const auto* random = dynamic_cast<const RandomForestClassifier*>(forest.get());
+  const TreeNodes& nodes = random != nullptr
+                               ? random->nodes()
+                               : dynamic_cast<const ExtraTreesClassifier&>(*forest).nodes();
+  std::vector<std::uint64_t> words(nodes.words().begin(), nodes.words().end());
+  for (const double share : nodes.distributions())
+    words.push_back(std::bit_cast<std::uint64_t>(share));
+  return words;
+}
+
+TEST(RowGrower, GrowsTheSameTreesOfClassesWhetherWeightsAreWholeNumbersOrNot) {
+  // Whole numbers are counted as such, and lists are carried where many features are looked at.
+  std::size_t grown = 0;
+  for (const bool missing : {false, true}) {
+    const Table table = random_table(700, 7, 5, missing, 31);
+    for (const char* model : {"random_forest", "extra_trees"}) {
+      for (const ParameterMap& parameters :
+           {ParameterMap{}, ParameterMap{{"max_features", "1.0"}},
+            ParameterMap{{"max_features", "1"}},
+            ParameterMap{{"max_features", "1"}, {"min_weight_fraction_leaf", "0.01"}},
+            ParameterMap{{"max_features", "3"}, {"min_samples_leaf", "4"}},
+            ParameterMap{{"min_weight_fraction_leaf", "0.02"}, {"bootstrap", "false"}},
+            ParameterMap{{"ccp_alpha", "0.004"}, {"max_depth", "9"}}}) {
+        const auto whole = words_of_classes(model, parameters, table, 4.0);
+        EXPECT_EQ(whole, words_of_classes(model, parameters, table, 1.0));
+        grown += whole.size();
+      }
+    }
+  }
+  EXPECT_GT(grown, 2000u);
+}
+
+TEST(RowGrower, GrowsTheSameTreeOfClassesWhereItIsTooLargeForATile) {
+  test::Problem problem = test::friedman(70000, 3, 12);
+  for (double& value : problem.y) value = value < 5.0 ? 0.0 : value < 15.0 ? 1.0 : 2.0;
+  const auto words = [&](double weight) {
+    DecisionTreeClassifier tree;
+    const std::vector<double> weights(70000, weight);
+    tree.fit({.x = problem.x, .y = problem.y, .sample_weight = weights, .n_classes = 3},
+             {.seed = 3});
+    return std::vector<std::uint64_t>(tree.nodes().words().begin(), tree.nodes().words().end());
+  };
+  EXPECT_EQ(words(1.0), words(0.5));
+}
+
 TEST(RowGrower, DrawsThresholdsWithinANodeAndCountsThemRight) {
   for (const std::size_t n_classes : {0, 2, 5}) {
     for (const bool missing : {false, true}) {

@@ -8,6 +8,7 @@
 // so both passes take eight features at once.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -36,7 +37,10 @@ class RandomSearch {
     targets_.begin(growth);
   }
 
-  void load(const std::uint32_t* rows, std::size_t n) { targets_.load(rows, n); }
+  void load(const std::uint32_t* rows, std::size_t n) {
+    targets_.load(rows, n);
+    packed_known_ = false;
+  }
   Sums total() const noexcept {
     if constexpr (kSums) {
       return targets_.total();
@@ -109,6 +113,8 @@ class RandomSearch {
     float thresholds[kLanes] = {};
     RowKernels::Left left = {};
     std::vector<double> counts;  // classes of the node x kLanes
+    std::array<RowKernels::Packed, kLanes* kMostCodedClasses / RowKernels::kPackedClasses> packed =
+        {};
   };
 
   /// At least `least` and below `most`, unless these are equal.
@@ -122,10 +128,41 @@ class RandomSearch {
   void add_left(const RowKernels::Block& rows, FeatureBlock& block) {
     if constexpr (kSums) {
       kernels_.left_sums(rows, block.thresholds, targets_.sums(), block.left);
+    } else if (targets_.whole() && targets_.counts().weight < 1U << RowKernels::kPackedBits) {
+      add_left_packed(rows, block);
     } else {
       block.counts.assign(targets_.classes() * kLanes, 0.0);
       kernels_.left_counts(rows, block.thresholds, targets_.class_of(), targets_.weights(),
                            block.counts.data(), block.left);
+    }
+  }
+
+  void add_left_packed(const RowKernels::Block& rows, FeatureBlock& block) {
+    constexpr std::size_t kClasses = RowKernels::kPackedClasses;
+    const std::size_t classes = targets_.classes();
+    const std::size_t words = (classes + kClasses - 1) / kClasses;
+    if (!packed_known_) {
+      packed_.assign(rows.n * words, 0);
+      for (std::size_t i = 0; i < rows.n; ++i) {
+        const ClassCode code = targets_.codes()[i];
+        packed_[i * words + class_of(code) / kClasses] =
+            RowKernels::Packed{weight_of(code)}
+            << RowKernels::kPackedBits * (class_of(code) % kClasses);
+      }
+      packed_known_ = true;
+    }
+    kernels_.left_packed(rows, block.thresholds, packed_.data(), words, block.packed.data(),
+                         block.left);
+    block.counts.resize(classes * kLanes);
+    for (std::size_t lane = 0; lane < kLanes; ++lane) block.left.w[lane] = 0.0;
+    for (std::size_t c = 0; c < classes; ++c) {
+      for (std::size_t lane = 0; lane < kLanes; ++lane) {
+        const RowKernels::Packed word = block.packed[c / kClasses * kLanes + lane];
+        const auto count = static_cast<double>(
+            static_cast<std::uint16_t>(word >> RowKernels::kPackedBits * (c % kClasses)));
+        block.counts[c * kLanes + lane] = count;
+        block.left.w[lane] += count;
+      }
     }
   }
 
@@ -192,6 +229,8 @@ class RandomSearch {
   std::vector<std::uint32_t> equals_;
   std::vector<double> missing_;  // per class
   std::vector<std::uint8_t> sides_;
+  std::vector<RowKernels::Packed> packed_;  // of the node, rows x words
+  bool packed_known_ = false;
 };
 
 }  // namespace mutirao::models::internal

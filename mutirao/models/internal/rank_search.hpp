@@ -14,6 +14,7 @@
 #include "mutirao/models/internal/row_tables.hpp"
 #include "mutirao/models/internal/row_targets.hpp"
 #include "mutirao/models/internal/tree_kernels.hpp"
+#include "mutirao/models/internal/tree_tile.hpp"
 
 namespace mutirao::models::internal {
 
@@ -45,10 +46,26 @@ class RankSearch {
     return sides_.data();
   }
 
+  /// The rows as a tile with the sorted lists of all features.
+  void fill_tile(const std::uint32_t* rows, std::size_t n, Tile<NarrowEntry>& tile) {
+    tile.resize(n, ranks_.features());
+    for (std::size_t i = 0; i < n; ++i) {
+      tile.row[i] = rows[i];
+      tile.y[i] = targets_.target(rows[i]);
+      tile.sums[i] = targets_.sums_of(rows[i]);
+    }
+    for (std::size_t j = 0; j < ranks_.features(); ++j) {
+      const std::uint32_t* ranks = gather(rows, n, j);
+      sorter_.sort(ranks, n, NodeRanks(ranks, n), tile.list(j));
+    }
+  }
+
  protected:
   const std::uint32_t* gather(const std::uint32_t* rows, std::size_t n, std::size_t feature) {
-    node_ranks_.resize(std::max(node_ranks_.size(), n));
+    node_ranks_.resize(std::max(node_ranks_.size(), n + NodeRanks::kLanes));
     ranks_.gather(rows, n, feature, node_ranks_.data());
+    std::fill_n(node_ranks_.begin() + static_cast<std::ptrdiff_t>(n), NodeRanks::kLanes - 1,
+                node_ranks_[0]);
     return node_ranks_.data();
   }
 

@@ -29,13 +29,30 @@ struct NodeRanks {
   std::uint32_t most = 0;
   std::size_t missing = 0;
 
+  /// Behind the n ranks, the first one is repeated up to a multiple of kLanes.
+  static constexpr std::size_t kLanes = 4;
+
   NodeRanks(const std::uint32_t* ranks, std::size_t n) noexcept {
-    for (std::size_t i = 0; i < n; ++i) {
-      const bool present = ranks[i] != RowRanks::kMissing;
-      least = std::min(least, ranks[i]);
-      most = std::max(most, present ? ranks[i] : 0);
-      missing += present ? 0 : 1;
+    // Which ranks are smaller than those before cannot be foretold: no branches.
+    using Lanes __attribute__((vector_size(kLanes * sizeof(std::uint32_t)))) = std::uint32_t;
+    using Signed __attribute__((vector_size(kLanes * sizeof(std::int32_t)))) = std::int32_t;
+    Lanes smallest = Lanes{} + RowRanks::kMissing;
+    Signed largest = {};
+    Signed none = {};
+    for (std::size_t i = 0; i < n; i += kLanes) {
+      Lanes here;
+      std::memcpy(&here, ranks + i, sizeof here);
+      const auto as_signed = reinterpret_cast<Signed>(here);  // a missing one is -1
+      smallest = here < smallest ? here : smallest;
+      largest = as_signed > largest ? as_signed : largest;
+      none -= as_signed == -1;
     }
+    for (std::size_t l = 0; l < kLanes; ++l) {
+      least = std::min(least, smallest[l]);
+      most = std::max(most, static_cast<std::uint32_t>(largest[l]));
+      missing += static_cast<std::size_t>(none[l]);
+    }
+    if (ranks[0] == RowRanks::kMissing) missing -= (kLanes - n % kLanes) % kLanes;
   }
   /// Whether nothing can be split by it.
   bool constant(std::size_t n) const noexcept {

@@ -33,12 +33,22 @@ struct RowKernels {
     std::uint32_t rows[kLanes];
   };
 
+  /// Counts of up to four classes in one number: class c has the bits from kPackedBits * c on.
+  using Packed = std::uint64_t;
+  static constexpr unsigned kPackedBits = 16;
+  static constexpr std::size_t kPackedClasses = 64 / kPackedBits;
+
   void (*bounds)(const Block& block, Bounds& bounds);
   /// Sums of the rows whose value is at most thresholds[lane].
   void (*left_sums)(const Block& block, const float* thresholds, const Sums* sums, Left& left);
   /// counts[class * kLanes + lane] += weight of such rows; left.wy is not set.
   void (*left_counts)(const Block& block, const float* thresholds, const std::uint16_t* class_of,
                       const double* weights, double* counts, Left& left);
+  /// counts[word * kLanes + lane] = sum of packed[i * words + word] over such rows i, for up to
+  /// four words; of left only rows is set. See Note [Counts of classes are whole numbers] in
+  /// class_kernels.hpp.
+  void (*left_packed)(const Block& block, const float* thresholds, const Packed* packed,
+                      std::size_t words, Packed* counts, Left& left);
 };
 
 const RowKernels& row_kernels(core::InstructionSet set);

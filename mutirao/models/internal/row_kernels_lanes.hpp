@@ -84,3 +84,41 @@ inline void left_counts(const RowKernels::Block& block, const float* thresholds,
   store(w, left.w);
   store(rows, left.rows);
 }
+
+using Words __attribute__((vector_size(kLanes * sizeof(std::uint64_t)))) = std::uint64_t;
+
+template <std::size_t kWords>
+inline void left_words(const RowKernels::Block& block, const float* thresholds,
+                       const RowKernels::Packed* packed, RowKernels::Packed* counts,
+                       RowKernels::Left& left) {
+  Floats threshold;
+  load(threshold, thresholds);
+  Words sums[kWords] = {};
+  Masks rows = {};
+  for (std::size_t i = 0; i < block.n; ++i) {
+    Floats value;
+    load(value, block.values + block.rows[i] * block.stride);
+    const Masks goes_left = value <= threshold;
+    const auto wide = reinterpret_cast<Words>(__builtin_convertvector(goes_left, WideMasks));
+    for (std::size_t word = 0; word < kWords; ++word)
+      sums[word] += wide & packed[i * kWords + word];
+    rows -= goes_left;
+  }
+  for (std::size_t word = 0; word < kWords; ++word) store(sums[word], counts + word * kLanes);
+  store(rows, left.rows);
+}
+
+inline void left_packed(const RowKernels::Block& block, const float* thresholds,
+                        const RowKernels::Packed* packed, std::size_t words,
+                        RowKernels::Packed* counts, RowKernels::Left& left) {
+  switch (words) {
+    case 1:
+      return left_words<1>(block, thresholds, packed, counts, left);
+    case 2:
+      return left_words<2>(block, thresholds, packed, counts, left);
+    case 3:
+      return left_words<3>(block, thresholds, packed, counts, left);
+    default:
+      return left_words<4>(block, thresholds, packed, counts, left);
+  }
+}

@@ -24,20 +24,6 @@ class SortedSumSearch : public RankSearch<SumTargets> {
                                          : best_of(rows, n, stream, wide_);
   }
 
-  /// The rows as a tile with the sorted lists of all features.
-  void fill_tile(const std::uint32_t* rows, std::size_t n, Tile<NarrowEntry>& tile) {
-    tile.resize(n, ranks_.features());
-    for (std::size_t i = 0; i < n; ++i) {
-      tile.row[i] = rows[i];
-      tile.y[i] = targets_.target(rows[i]);
-      tile.sums[i] = targets_.sums_of(rows[i]);
-    }
-    for (std::size_t j = 0; j < ranks_.features(); ++j) {
-      const std::uint32_t* ranks = gather(rows, n, j);
-      sorter_.sort(ranks, n, NodeRanks(ranks, n), tile.list(j));
-    }
-  }
-
  private:
   template <class Entry>
   struct Lists {

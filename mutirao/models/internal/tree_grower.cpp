@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "mutirao/core/error.hpp"
+#include "mutirao/models/internal/class_grower.hpp"
 #include "mutirao/models/internal/counted_grower.hpp"
 #include "mutirao/models/internal/grown_nodes.hpp"
 #include "mutirao/models/internal/growth.hpp"
@@ -175,14 +176,6 @@ class Grower {
     }
     const std::size_t best = draw_best(cuts_, stream, equals_);
     return best == n ? Split{} : Split{.feature = candidates[best], .cut = cuts_[best]};
-  }
-
-  static std::size_t present_rows(const Entry* entries, std::size_t n) noexcept {
-    const Entry first_missing = static_cast<Entry>(kMissingRank<Entry> << kRankShift<Entry>);
-    return static_cast<std::size_t>(
-        std::lower_bound(entries, entries + n, first_missing,
-                         [](Entry entry, Entry bound) { return rank_of(entry) < rank_of(bound); }) -
-        entries);
   }
 
   Sums sum(const Entry* entries, std::size_t n) const noexcept {
@@ -354,6 +347,7 @@ struct TreeScratch::Buffers {
   std::vector<std::uint32_t> room;
   SumTargets sum_targets;
   ClassTargets class_targets;
+  ClassRoom class_room;
 };
 
 namespace {
@@ -460,6 +454,27 @@ void grow_by_rows(const Growth& growth, Search&& search, TreeScratch::Buffers& b
   }
 }
 
+/// Classes on sorted lists; parts of a tree that is too large for a tile are found by sorting.
+void grow_classes(const Growth& growth, TreeScratch::Buffers& buffers) {
+  const TreeTask& task = growth.task;
+  ClassTargets& targets = buffers.class_targets;
+  Tile<NarrowEntry>& tile = buffers.narrow;
+  ClassGrower grower(growth, tile, buffers.class_room, buffers.nodes, targets);
+  SortedClassSearch search(growth, *task.row_ranks, targets);
+  if (task.rows.size() <= kNarrowRows) {
+    fill_tile(tile, *task.ranked, task.rows, task.y, task.weights, 0.0, buffers.local_of);
+    buffers.nodes.assign(1, {});
+    grower.grow({.total = {}, .key = task.seed});
+    return;
+  }
+  std::vector<OpenNode> frontier;
+  grow_by_rows(growth, search, buffers, kNarrowRows, frontier);
+  for (const OpenNode& node : frontier) {
+    search.fill_tile(buffers.rows.data() + node.first, node.rows(), tile);
+    grower.grow(node);
+  }
+}
+
 /// Where thresholds are drawn, classes are counted, or few features are looked at.
 void grow_by_rows(const Growth& growth, TreeScratch::Buffers& buffers, exec::CoreBudget* budget,
                   std::size_t max_cores) {
@@ -474,6 +489,10 @@ void grow_by_rows(const Growth& growth, TreeScratch::Buffers& buffers, exec::Cor
       grow_by_rows(growth, RandomSearch(growth, *task.row_values, buffers.class_targets), buffers,
                    0, frontier);
     }
+    return;
+  }
+  if (!sums && !looks_at_few(growth.limits, task.x.cols) && ClassGrower::possible(growth)) {
+    grow_classes(growth, buffers);
     return;
   }
   if (!sums) {
@@ -492,7 +511,7 @@ void grow_by_rows(const Growth& growth, TreeScratch::Buffers& buffers, exec::Cor
 }  // namespace
 
 bool looks_at_few(const GrowthLimits& limits, std::size_t n_features) noexcept {
-  return limits.max_leaf_nodes == 0 && 4 * limits.max_features <= n_features;
+  return limits.max_leaf_nodes == 0 && 6 * limits.max_features <= n_features;
 }
 
 TreeScratch::TreeScratch() : buffers_(std::make_unique<Buffers>()) {}

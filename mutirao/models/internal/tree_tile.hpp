@@ -3,6 +3,7 @@
 // The rows of a tree, or of a part of it, with one sorted list per feature.
 // See Note [Sorted lists are carried down] and Note [Tiles] in tree_grower.hpp.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -41,5 +42,15 @@ void fill_tile(Tile<Entry>& tile, const RankedMatrix& ranked, std::span<const st
 template <class Entry>
 void fill_tile(Tile<NarrowEntry>& tile, const Tile<Entry>& from, std::size_t first,
                std::size_t last, std::span<std::uint32_t> local_of);
+
+/// How many of the n entries of a sorted list are not missing values.
+template <class Entry>
+std::size_t present_rows(const Entry* entries, std::size_t n) noexcept {
+  const Entry first_missing = static_cast<Entry>(kMissingRank<Entry> << kRankShift<Entry>);
+  return static_cast<std::size_t>(
+      std::lower_bound(entries, entries + n, first_missing,
+                       [](Entry entry, Entry bound) { return rank_of(entry) < rank_of(bound); }) -
+      entries);
+}
 
 }  // namespace mutirao::models::internal

@@ -13,7 +13,9 @@ namespace avx2 {
 }  // namespace avx2
 }  // namespace
 
-extern const RowKernels kRowKernelsAvx2 = {
-    .bounds = avx2::bounds, .left_sums = avx2::left_sums, .left_counts = avx2::left_counts};
+extern const RowKernels kRowKernelsAvx2 = {.bounds = avx2::bounds,
+                                           .left_sums = avx2::left_sums,
+                                           .left_counts = avx2::left_counts,
+                                           .left_packed = avx2::left_packed};
 
 }  // namespace mutirao::models::internal

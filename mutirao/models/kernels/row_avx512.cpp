@@ -13,7 +13,9 @@ namespace avx512 {
 }  // namespace avx512
 }  // namespace
 
-extern const RowKernels kRowKernelsAvx512 = {
-    .bounds = avx512::bounds, .left_sums = avx512::left_sums, .left_counts = avx512::left_counts};
+extern const RowKernels kRowKernelsAvx512 = {.bounds = avx512::bounds,
+                                             .left_sums = avx512::left_sums,
+                                             .left_counts = avx512::left_counts,
+                                             .left_packed = avx512::left_packed};
 
 }  // namespace mutirao::models::internal

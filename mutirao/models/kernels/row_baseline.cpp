@@ -15,6 +15,7 @@ namespace baseline {
 
 extern const RowKernels kRowKernelsBaseline = {.bounds = baseline::bounds,
                                                .left_sums = baseline::left_sums,
-                                               .left_counts = baseline::left_counts};
+                                               .left_counts = baseline::left_counts,
+                                               .left_packed = baseline::left_packed};
 
 }  // namespace mutirao::models::internal
