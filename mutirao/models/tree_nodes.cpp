@@ -33,7 +33,7 @@ constexpr std::size_t kFewRows = 16;
 /// Words of a forest that is kept in blocks, at most.
 constexpr std::size_t kMostBlockedWords = std::size_t{1} << 24;
 /// Laying out so many words takes as long as a row saves in a tree.
-constexpr std::size_t kWordsPerRow = 4;
+constexpr std::size_t kWordsPerRow = 3;
 /// Rows that are copied column by column while they stay in the cache.
 constexpr std::size_t kCopiedRows = 64;
 
@@ -305,7 +305,8 @@ std::size_t TreeNodes::depth(std::size_t i) const {
 const internal::BlockedForest* TreeNodes::blocked(std::size_t n_rows,
                                                   exec::CoreBudget& budget) const {
   const unsigned bits = feature_bits(n_features_);
-  if (bits > internal::kMostBlockFeatureBits || words_.size() > kMostBlockedWords) return nullptr;
+  if (roots_.empty() || bits > internal::kMostBlockFeatureBits || words_.size() > kMostBlockedWords)
+    return nullptr;
   internal::BlockedForest& forest = *blocked_;
   const std::size_t asked = forest.rows_asked.fetch_add(n_rows, std::memory_order_relaxed) + n_rows;
   if (asked < words_.size() / roots_.size() / kWordsPerRow) return nullptr;

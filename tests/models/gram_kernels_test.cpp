@@ -55,6 +55,36 @@ TEST(GramKernels, AddTheProductsOfAllPairsOfColumns) {
   }
 }
 
+TEST(GramKernels, AddForSeveralOutputsWhatTheyAddForEach) {
+  core::RandomStream stream({3});
+  for (int round = 0; round < 100; ++round) {
+    const std::size_t cols = 1 + stream.below(12);
+    const std::size_t rows = kGramLanes * (1 + stream.below(40));
+    const std::size_t outputs = 1 + stream.below(11);
+    const std::vector<double> block = random_numbers(rows * cols, stream);
+    const std::vector<double> coefficients = random_numbers(outputs * cols, stream);
+    const std::vector<double> before = random_numbers(outputs * rows, stream);
+    for (const core::InstructionSet set : kSets) {
+      if (!runs(set)) continue;
+      const GramKernels& kernels = gram_kernels(set);
+      std::vector<double> scores = before;
+      std::vector<double> expected = before;
+      std::vector<double> slopes = coefficients;
+      std::vector<double> expected_slopes = coefficients;
+      kernels.add_scores(block.data(), rows, cols, coefficients.data(), outputs, scores.data());
+      kernels.add_slopes(block.data(), rows, cols, scores.data(), outputs, slopes.data());
+      for (std::size_t c = 0; c < outputs; ++c) {
+        kernels.add_columns(block.data(), rows, cols, coefficients.data() + c * cols,
+                            expected.data() + c * rows);
+        kernels.add_products(block.data(), rows, cols, expected.data() + c * rows,
+                             expected_slopes.data() + c * cols);
+      }
+      EXPECT_EQ(scores, expected) << name_of(set);
+      EXPECT_EQ(slopes, expected_slopes) << name_of(set);
+    }
+  }
+}
+
 TEST(GramKernels, AddColumnsAndMultiplyThemWithTheSum) {
   core::RandomStream stream({2});
   for (int round = 0; round < 200; ++round) {

@@ -23,6 +23,12 @@ struct GramKernels {
   /// products[j] += column j . values, for j < cols.
   void (*add_products)(const double* block, std::size_t rows, std::size_t cols,
                        const double* values, double* products);
+  /// The last two for `outputs` rows of coefficients, of `out` and of values, of products, one
+  /// behind the other, with the same sums.
+  void (*add_scores)(const double* block, std::size_t rows, std::size_t cols,
+                     const double* coefficients, std::size_t outputs, double* out);
+  void (*add_slopes)(const double* block, std::size_t rows, std::size_t cols, const double* values,
+                     std::size_t outputs, double* products);
 };
 
 const GramKernels& gram_kernels(core::InstructionSet set);

@@ -68,3 +68,62 @@ void add_products(const double* block, std::size_t rows, std::size_t cols, const
   for (; j + 4 <= cols; j += 4) add_products<4, 1>(block + j * rows, values, rows, products + j, 1);
   for (; j < cols; ++j) add_products<1, 1>(block + j * rows, values, rows, products + j, 1);
 }
+
+template <std::size_t Outputs, std::size_t Runs>
+inline __attribute__((always_inline)) void add_some_scores(const double* block, std::size_t rows,
+                                                           std::size_t cols,
+                                                           const double* coefficients,
+                                                           double* out) {
+  Lanes sums[Outputs][Runs];
+  for (std::size_t c = 0; c < Outputs; ++c) {
+    for (std::size_t r = 0; r < Runs; ++r) load(out + c * rows + r * kGramLanes, sums[c][r]);
+  }
+  for (std::size_t j = 0; j < cols; ++j) {
+    Lanes values[Runs];
+    for (std::size_t r = 0; r < Runs; ++r) load(block + j * rows + r * kGramLanes, values[r]);
+    for (std::size_t c = 0; c < Outputs; ++c) {
+      const double coefficient = coefficients[c * cols + j];
+      for (std::size_t r = 0; r < Runs; ++r) sums[c][r] += coefficient * values[r];
+    }
+  }
+  for (std::size_t c = 0; c < Outputs; ++c)
+    __builtin_memcpy(out + c * rows, sums[c], sizeof sums[c]);
+}
+
+template <std::size_t Outputs>
+inline void add_scores_of(const double* block, std::size_t rows, std::size_t cols,
+                          const double* coefficients, double* out) {
+  std::size_t k = 0;
+  for (; k + 2 * kGramLanes <= rows; k += 2 * kGramLanes)
+    add_some_scores<Outputs, 2>(block + k, rows, cols, coefficients, out + k);
+  if (k < rows) add_some_scores<Outputs, 1>(block + k, rows, cols, coefficients, out + k);
+}
+
+void add_scores(const double* block, std::size_t rows, std::size_t cols, const double* coefficients,
+                std::size_t outputs, double* out) {
+  std::size_t c = 0;
+  for (; c + 4 <= outputs; c += 4)
+    add_scores_of<4>(block, rows, cols, coefficients + c * cols, out + c * rows);
+  for (; c + 2 <= outputs; c += 2)
+    add_scores_of<2>(block, rows, cols, coefficients + c * cols, out + c * rows);
+  if (c < outputs) add_scores_of<1>(block, rows, cols, coefficients + c * cols, out + c * rows);
+}
+
+template <std::size_t Outputs>
+inline void add_slopes_of(const double* block, std::size_t rows, std::size_t cols,
+                          const double* values, double* products) {
+  std::size_t j = 0;
+  for (; j + 2 <= cols; j += 2)
+    add_products<Outputs, 2>(values, block + j * rows, rows, products + j, cols);
+  if (j < cols) add_products<Outputs, 1>(values, block + j * rows, rows, products + j, cols);
+}
+
+void add_slopes(const double* block, std::size_t rows, std::size_t cols, const double* values,
+                std::size_t outputs, double* products) {
+  std::size_t c = 0;
+  for (; c + 4 <= outputs; c += 4)
+    add_slopes_of<4>(block, rows, cols, values + c * rows, products + c * cols);
+  for (; c + 2 <= outputs; c += 2)
+    add_slopes_of<2>(block, rows, cols, values + c * rows, products + c * cols);
+  if (c < outputs) add_slopes_of<1>(block, rows, cols, values + c * rows, products + c * cols);
+}

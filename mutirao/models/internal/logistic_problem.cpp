@@ -16,6 +16,13 @@ using Eigen::VectorXd;
 
 /// Rows of a block: with twenty columns it fits the first-level cache.
 constexpr std::size_t kRows = 128;
+/// Parameters times rows of a unit of work, at least, and units, at most.
+constexpr std::size_t kLeastWork = std::size_t{1} << 16;
+constexpr std::size_t kMostChunks = 64;
+
+std::size_t round_up(std::size_t value, std::size_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
 
 TrainingSet without_weights(const TrainingSet& training) {
   TrainingSet plain = training;
@@ -41,6 +48,8 @@ LogisticProblem::LogisticProblem(const TrainingSet& training, std::vector<std::u
       kernels_(gram_kernels(core::instruction_set())) {
   if (fit_intercept) blocks_.guess_shifts();
   shifts_ = blocks_.shifts();
+  chunk_rows_ = round_up(
+      std::max(kLeastWork / (outputs_ * stride()), blocks_.rows() / kMostChunks) + 1, kRows);
   probabilities_.resize(outputs_ * blocks_.rows());
   double total = 0.0;
   for (std::size_t i = 0; i < blocks_.rows(); ++i) total += weights_[row(i)];
@@ -51,18 +60,18 @@ LogisticProblem::LogisticProblem(const TrainingSet& training, std::vector<std::u
 /// without an intercept) and room for the visitor's own.
 template <class Visit>
 VectorXd LogisticProblem::add_up(std::size_t sum_size, const Visit& visit) const {
-  std::vector<VectorXd> sums(blocks_.chunks());
+  std::vector<VectorXd> sums((blocks_.rows() + chunk_rows_ - 1) / chunk_rows_);
   std::vector<std::vector<double>> rooms(std::max<std::size_t>(1, budget_.cores()));
   budget_.for_each(
-      blocks_.chunks(),
+      sums.size(),
       [&](std::size_t chunk, std::size_t lane) {
         std::vector<double>& block = rooms[lane];
         block.resize(kRows * (cols() + 2 + 2 * outputs_));
         sums[chunk] = VectorXd::Zero(index(sum_size));
-        const std::size_t last = std::min(blocks_.rows(), (chunk + 1) * blocks_.chunk_rows());
-        for (std::size_t first = chunk * blocks_.chunk_rows(); first < last; first += kRows) {
+        const std::size_t last = std::min(blocks_.rows(), (chunk + 1) * chunk_rows_);
+        for (std::size_t first = chunk * chunk_rows_; first < last; first += kRows) {
           const std::size_t count = std::min(kRows, last - first);
-          const std::size_t padded = (count + kGramLanes - 1) / kGramLanes * kGramLanes;
+          const std::size_t padded = round_up(count, kGramLanes);
           blocks_.fill(first, count, padded, block.data());
           double* ones = block.data() + cols() * padded;
           std::fill(ones, ones + count, fit_intercept_ ? 1.0 : 0.0);
@@ -93,8 +102,7 @@ double LogisticProblem::evaluate(const VectorXd& parameters, VectorXd& gradient)
       [&](double* block, std::size_t padded, std::size_t first, std::size_t count, double* sum) {
         double* scores = block + q * padded;  // per output: scores, then slopes
         std::fill(scores, scores + outputs_ * padded, 0.0);
-        for (std::size_t c = 0; c < outputs_; ++c)
-          kernels_.add_columns(block, padded, q, parameters.data() + c * q, scores + c * padded);
+        kernels_.add_scores(block, padded, q, parameters.data(), outputs_, scores);
         double loss = 0.0;
         for (std::size_t k = 0; k < count; ++k) {
           const std::size_t at = row(first + k);
@@ -135,10 +143,9 @@ double LogisticProblem::evaluate(const VectorXd& parameters, VectorXd& gradient)
           }
           scores[truth * padded + k] = -weight * others;
         }
-        for (std::size_t c = 0; c < outputs_; ++c) {
+        for (std::size_t c = 0; c < outputs_; ++c)
           std::fill(scores + c * padded + count, scores + (c + 1) * padded, 0.0);
-          kernels_.add_products(block, padded, q, scores + c * padded, sum + c * q);
-        }
+        kernels_.add_slopes(block, padded, q, scores, outputs_, sum);
         sum[outputs_ * q] += loss;
       });
   gradient = sums.head(index(outputs_ * q));
@@ -156,24 +163,22 @@ VectorXd LogisticProblem::hessian_times(const VectorXd& direction) const {
                                               std::size_t count, double* sum) {
     double* scores = block + q * padded;
     std::fill(scores, scores + outputs_ * padded, 0.0);
-    for (std::size_t c = 0; c < outputs_; ++c)
-      kernels_.add_columns(block, padded, q, direction.data() + c * q, scores + c * padded);
-    for (std::size_t k = 0; k < count; ++k) {
-      const double weight = weights_[row(first + k)];
-      double mean = 0.0;
-      if (outputs_ == 1) {
-        mean = probabilities_[first + k] * scores[k];
-      } else {
-        for (std::size_t c = 0; c < outputs_; ++c)
-          mean += probabilities_[c * n + first + k] * scores[c * padded + k];
-      }
-      for (std::size_t c = 0; c < outputs_; ++c) {
-        double& score = scores[c * padded + k];
-        score = weight * probabilities_[c * n + first + k] * (score - mean);
-      }
+    kernels_.add_scores(block, padded, q, direction.data(), outputs_, scores);
+    double weights[kRows];
+    double means[kRows] = {};
+    for (std::size_t k = 0; k < count; ++k) weights[k] = weights_[row(first + k)];
+    for (std::size_t c = 0; c < outputs_; ++c) {
+      const double* probability = probabilities_.data() + c * n + first;
+      const double* score = scores + c * padded;
+      for (std::size_t k = 0; k < count; ++k) means[k] += probability[k] * score[k];
     }
-    for (std::size_t c = 0; c < outputs_; ++c)
-      kernels_.add_products(block, padded, q, scores + c * padded, sum + c * q);
+    for (std::size_t c = 0; c < outputs_; ++c) {
+      const double* probability = probabilities_.data() + c * n + first;
+      double* score = scores + c * padded;
+      for (std::size_t k = 0; k < count; ++k)
+        score[k] = weights[k] * probability[k] * (score[k] - means[k]);
+    }
+    kernels_.add_slopes(block, padded, q, scores, outputs_, sum);
   });
   add_penalty(direction, product);
   return product;

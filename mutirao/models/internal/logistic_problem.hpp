@@ -58,6 +58,7 @@ class LogisticProblem {
   std::size_t max_cores_;
   ColumnBlocks blocks_;
   std::vector<Shift> shifts_;
+  std::size_t chunk_rows_ = 0;  // of a unit of work
   const GramKernels& kernels_;
   /// Per output a run of probabilities of the rows, in order.
   std::vector<double> probabilities_;

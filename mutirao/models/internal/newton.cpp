@@ -18,6 +18,9 @@ using Eigen::VectorXd;
 
 /// A step that promises less of the objective, relatively, is the last.
 constexpr double kLeastGain = 1e-10;
+/// A whole step leaves at most this share of what it gained to the next, for it solves a digit of
+/// the slope at least (see solve_step()).
+constexpr double kLeft = 1e-2;
 /// Of the slope's promise, what a step must bring (Armijo 1966).
 constexpr double kShare = 1e-4;
 constexpr int kMostHalvings = 40;
@@ -110,6 +113,7 @@ NewtonResult minimise(LogisticProblem& problem, double tol, std::int64_t max_ite
   if (!std::isfinite(value) || !gradient.allFinite()) return result;
   BlockSolver blocks;
   int products = std::numeric_limits<int>::max();
+  double gained = std::numeric_limits<double>::infinity();  // by the last step, if it was whole
   for (;; ++result.steps) {
     throw_if_stopped(context);
     if (context.progress) {
@@ -117,6 +121,10 @@ NewtonResult minimise(LogisticProblem& problem, double tol, std::int64_t max_ite
                        static_cast<std::uint64_t>(max_iter));
     }
     result.steepest = gradient.cwiseAbs().maxCoeff();
+    if (result.steepest <= tol && kLeft * gained <= kLeastGain * std::abs(value)) {
+      result.converged = true;
+      break;
+    }
     if (products > kManyProducts || problem.outputs() == 1) blocks.refresh(problem);
     VectorXd step;
     products = solve_step(problem, blocks, gradient, step);
@@ -139,6 +147,7 @@ NewtonResult minimise(LogisticProblem& problem, double tol, std::int64_t max_ite
       const bool flatter = flat && next_gradient.cwiseAbs().maxCoeff() < result.steepest;
       if (!lower && !flatter) continue;
       found = true;
+      gained = halving == 0 ? value - next : std::numeric_limits<double>::infinity();
       value = next;
       gradient = std::move(next_gradient);
     }

@@ -30,8 +30,9 @@ struct alignas(64) NodeBlock {
 };
 static_assert(sizeof(NodeBlock) == 64);
 
-/// Features that a block has bits for.
-inline constexpr unsigned kMostBlockFeatureBits = 16;
+/// Features that blocks are made for: more are not compared at once, and walks through words are as
+/// soon.
+inline constexpr unsigned kMostBlockFeatureBits = 5;
 
 /// A tree that is no single leaf; its root is in the first block. Behind the blocks come the words
 /// of the leaves, eight to a line.

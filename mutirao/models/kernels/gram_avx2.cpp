@@ -11,6 +11,8 @@ namespace avx2 {
 
 extern const GramKernels kGramKernelsAvx2 = {.add_gram = avx2::add_gram,
                                              .add_columns = avx2::add_columns,
-                                             .add_products = avx2::add_products};
+                                             .add_products = avx2::add_products,
+                                             .add_scores = avx2::add_scores,
+                                             .add_slopes = avx2::add_slopes};
 
 }  // namespace mutirao::models::internal

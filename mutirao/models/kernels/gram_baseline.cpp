@@ -11,6 +11,8 @@ namespace baseline {
 
 extern const GramKernels kGramKernelsBaseline = {.add_gram = baseline::add_gram,
                                                  .add_columns = baseline::add_columns,
-                                                 .add_products = baseline::add_products};
+                                                 .add_products = baseline::add_products,
+                                                 .add_scores = baseline::add_scores,
+                                                 .add_slopes = baseline::add_slopes};
 
 }  // namespace mutirao::models::internal
