@@ -117,8 +117,10 @@ int follow_run(const FollowOptions& options,
   const train::Json json = options.json ? train::to_json(result) : train::Json();
   if (options.events) {
     if (options.json) print_result(train::one_line(json) + "\n");
-  } else {
-    print_result(options.json ? json.dump(2) + "\n" : report::leaderboard_table(result));
+  } else if (options.json) {
+    print_result(json.dump(2) + "\n");
+  } else if (!result.leaderboard.empty()) {
+    print_result(report::leaderboard_table(result));
   }
   if (!options.quiet) say_what_next(result);
   return exit_code_of(result);

@@ -78,6 +78,8 @@ void ProgressDisplay::on_event(const train::Json& event) {
   if (event.at("event") == "data_read") {
     metric_ = event.at("metric");
     data_was_read_ = true;
+  } else if (event.at("event") == "run_resumed" && event.contains("metric")) {
+    metric_ = event["metric"];
   }
   if (mode_ == Mode::kQuiet) return;
   follow(event);

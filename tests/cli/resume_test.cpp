@@ -86,8 +86,9 @@ TEST_F(Resume, AClockThatJumpsChangesNothingButWhatIsStamped) {
     program.send_signal(SIGKILL);
     program.wait();
   }
-  const Outcome outcome = place_.run({"resume", "run", "--json", "--quiet"}, jumping);
+  const Outcome outcome = place_.run({"resume", "run", "--json"}, jumping);
   ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("small done: r2 "));
   EXPECT_EQ(scores(outcome.json()), scores(whole));
   EXPECT_TRUE(outcome.json()["stopped"].is_null());
   double elapsed = 0.0;
@@ -109,7 +110,9 @@ TEST_F(Resume, ARunInUseIsRefusedByTheNameOfItsProcess) {
   EXPECT_EQ(second.code, 2);
   EXPECT_THAT(second.err, HasSubstr("the run run is being written to by process "));
   first.send_signal(SIGINT);
-  EXPECT_EQ(first.wait().code, 130);
+  const Outcome ended = first.wait();
+  EXPECT_EQ(ended.code, 130);
+  EXPECT_EQ(ended.out, "") << "no model has ended";
 }
 
 TEST_F(Resume, ATimeLimitLeavesTheModelsThatWereDone) {

@@ -1,8 +1,11 @@
 #pragma once
 
-// Included by files of kernels/ inside a namespace of its own; see Note [Seven nodes to a line].
+#include <cstdint>
 
-/// The exit of each combination of the seven comparisons; bit i: to the right of node i.
+namespace mutirao::models::internal {
+
+/// The exit of each combination of the seven comparisons in a block of nodes; bit i: to the right
+/// of node i. See Note [Seven nodes to a line].
 struct ExitTable {
   std::uint8_t exit[128] = {};
   constexpr ExitTable() {
@@ -13,3 +16,7 @@ struct ExitTable {
     }
   }
 };
+
+inline constexpr ExitTable kExitTable;
+
+}  // namespace mutirao::models::internal

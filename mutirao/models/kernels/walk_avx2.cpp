@@ -3,6 +3,7 @@
 #include <bit>
 #include <type_traits>
 
+#include "mutirao/models/internal/exit_table.hpp"
 #include "mutirao/models/internal/node_word.hpp"
 #include "mutirao/models/internal/walk_kernels.hpp"
 
@@ -11,10 +12,6 @@ namespace {
 namespace avx2 {
 
 #include "mutirao/models/internal/walk_kernels_scalar.hpp"
-
-#include "mutirao/models/internal/exit_table.hpp"
-
-constexpr ExitTable kExitTable;
 
 template <std::size_t Width, bool Missing>
 inline __attribute__((always_inline)) unsigned exit_of(const NodeBlock& block, const float* row) {

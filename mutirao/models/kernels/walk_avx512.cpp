@@ -3,6 +3,7 @@
 #include <bit>
 #include <type_traits>
 
+#include "mutirao/models/internal/exit_table.hpp"
 #include "mutirao/models/internal/node_word.hpp"
 #include "mutirao/models/internal/walk_kernels.hpp"
 
@@ -154,10 +155,6 @@ inline __attribute__((always_inline)) __m256 values_of(const NodeBlock& block, c
   if constexpr (Width == 8) return _mm256_maskz_permutexvar_ps(0xff, feature, _mm256_loadu_ps(row));
   return _mm256_mmask_i32gather_ps(_mm256_setzero_ps(), 0xff, feature, row, sizeof(float));
 }
-
-#include "mutirao/models/internal/exit_table.hpp"
-
-constexpr ExitTable kExitTable;
 
 template <std::size_t Width, bool Missing>
 inline __attribute__((always_inline)) unsigned exit_of(const NodeBlock& block, const float* row) {

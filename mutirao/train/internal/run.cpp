@@ -67,6 +67,7 @@ Run::~Run() { fit_processes_.shutdown(exec::Shutdown::kKill); }
 RunResult Run::go() {
   Json start = {{"version", MUTIRAO_VERSION}, {"pid", ::getpid()}, {"host", core::host_name()}};
   if (!history_.started) start["config"] = to_json(config_);
+  if (!history_.data_read.is_null()) start["metric"] = history_.data_read.at("metric");
   event(history_.started ? "run_resumed" : "run_started", start);
   read_data();
   check_same_data();
