@@ -9,18 +9,11 @@
 
 #include <gtest/gtest.h>
 
+#include "instruction_sets.hpp"
 #include "mutirao/core/random.hpp"
 
 namespace mutirao::models::internal {
 namespace {
-
-/// The sets that this processor has.
-std::vector<core::InstructionSet> instruction_sets() {
-  std::vector<core::InstructionSet> sets = {core::InstructionSet::kBaseline};
-  if (__builtin_cpu_supports("avx2")) sets.push_back(core::InstructionSet::kAvx2);
-  if (__builtin_cpu_supports("avx512vbmi2")) sets.push_back(core::InstructionSet::kAvx512);
-  return sets;
-}
 
 struct List {
   std::vector<NarrowEntry> entries;  // and what may be read beyond

@@ -7,20 +7,11 @@
 
 #include <gtest/gtest.h>
 
+#include "instruction_sets.hpp"
 #include "reference.hpp"
 
 namespace mutirao::models::internal {
 namespace {
-
-constexpr core::InstructionSet kSets[] = {
-    core::InstructionSet::kBaseline, core::InstructionSet::kAvx2, core::InstructionSet::kAvx512};
-
-/// Whether this processor can run the kernels of `set`.
-bool runs(core::InstructionSet set) {
-  return set == core::InstructionSet::kBaseline ||
-         (__builtin_cpu_supports("avx2") &&
-          (set == core::InstructionSet::kAvx2 || __builtin_cpu_supports("avx512vbmi2")));
-}
 
 std::vector<double> random_numbers(std::size_t n, core::RandomStream& stream) {
   std::vector<double> numbers(n);
@@ -35,8 +26,7 @@ TEST(GramKernels, AddTheProductsOfAllPairsOfColumns) {
     const std::size_t rows = kGramLanes * (1 + stream.below(40));
     const std::vector<double> block = random_numbers(rows * cols, stream);
     std::vector<double> first;
-    for (const core::InstructionSet set : kSets) {
-      if (!runs(set)) continue;
+    for (const core::InstructionSet set : instruction_sets()) {
       std::vector<double> gram(cols * cols, 1.0);
       gram_kernels(set).add_gram(block.data(), rows, cols, gram.data());
       std::vector<double> upper;
@@ -64,8 +54,7 @@ TEST(GramKernels, AddForSeveralOutputsWhatTheyAddForEach) {
     const std::vector<double> block = random_numbers(rows * cols, stream);
     const std::vector<double> coefficients = random_numbers(outputs * cols, stream);
     const std::vector<double> before = random_numbers(outputs * rows, stream);
-    for (const core::InstructionSet set : kSets) {
-      if (!runs(set)) continue;
+    for (const core::InstructionSet set : instruction_sets()) {
       const GramKernels& kernels = gram_kernels(set);
       std::vector<double> scores = before;
       std::vector<double> expected = before;
@@ -94,8 +83,7 @@ TEST(GramKernels, AddColumnsAndMultiplyThemWithTheSum) {
     const std::vector<double> target = random_numbers(rows, stream);
     const std::vector<double> coefficients = random_numbers(cols, stream);
     std::vector<double> first;
-    for (const core::InstructionSet set : kSets) {
-      if (!runs(set)) continue;
+    for (const core::InstructionSet set : instruction_sets()) {
       std::vector<double> sum = target;
       std::vector<double> products(cols, 0.0);
       gram_kernels(set).add_columns(block.data(), rows, cols, coefficients.data(), sum.data());

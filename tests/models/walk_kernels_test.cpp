@@ -10,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include "instruction_sets.hpp"
 #include "mutirao/models/internal/grown_nodes.hpp"
 #include "mutirao/models/tree_nodes.hpp"
 #include "reference.hpp"
@@ -65,10 +66,7 @@ TEST(WalkKernels, ComeToTheLeafOfAPlainWalk) {
                   ? std::numeric_limits<float>::quiet_NaN()
                   : static_cast<float>(static_cast<double>(stream.next() >> 40) / 4194304.0 - 2.0);
     }
-    for (const auto set : {core::InstructionSet::kBaseline, core::InstructionSet::kAvx2,
-                           core::InstructionSet::kAvx512}) {
-      if (set != core::InstructionSet::kBaseline && !__builtin_cpu_supports("avx2")) continue;
-      if (set == core::InstructionSet::kAvx512 && !__builtin_cpu_supports("avx512vbmi2")) continue;
+    for (const core::InstructionSet set : instruction_sets()) {
       // What lies behind the sums is another block's.
       std::vector<double> sum(n_rows + 8, 1.0);
       walk_kernels(set).add_leaves(tree.words.data(), rows.data(), bits, n_rows, sum.data());
@@ -102,9 +100,7 @@ TEST(WalkKernels, ComeToTheSameLeafThroughBlocks) {
       value = missing && stream.below(8) == 0 ? std::numeric_limits<float>::quiet_NaN()
                                               : static_cast<float>(test::normal(stream));
     }
-    for (const auto set : {core::InstructionSet::kBaseline, core::InstructionSet::kAvx2,
-                           core::InstructionSet::kAvx512}) {
-      if (set > core::instruction_set()) continue;
+    for (const core::InstructionSet set : instruction_sets()) {
       std::vector<double> sum(n_rows + 8, 1.0);
       walk_kernels(set).add_blocked_leaves(blocked, rows.data(), row_bits, missing, n_rows,
                                            sum.data());
@@ -141,10 +137,7 @@ TEST(WalkKernels, TakeOneRowThroughManyTrees) {
       value = stream.below(8) == 0 ? std::numeric_limits<float>::quiet_NaN()
                                    : static_cast<float>(test::normal(stream));
     }
-    for (const auto set : {core::InstructionSet::kBaseline, core::InstructionSet::kAvx2,
-                           core::InstructionSet::kAvx512}) {
-      if (set != core::InstructionSet::kBaseline && !__builtin_cpu_supports("avx2")) continue;
-      if (set == core::InstructionSet::kAvx512 && !__builtin_cpu_supports("avx512vbmi2")) continue;
+    for (const core::InstructionSet set : instruction_sets()) {
       std::vector<std::uint64_t> leaf(n_trees + 8, 1);
       walk_kernels(set).find_leaves_of_row(words.data(), roots.data(), row.data(), bits, n_trees,
                                            leaf.data());
