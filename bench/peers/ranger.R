@@ -55,9 +55,11 @@ while (length(line <- readLines(asked, n = 1)) > 0) {
   p <- ncol(train$x)
   fit <- function() {
     ranger(x = train$x, y = y, num.trees = 100, mtry = if (classes) floor(sqrt(p)) else p,
-           min.node.size = 1, num.threads = cores, oob.error = FALSE, seed = 1)
+           min.node.size = 1, num.threads = cores, oob.error = FALSE, seed = 1, verbose = FALSE)
   }
-  predicted <- function() predict(forest, test$x, num.threads = cores)$predictions
+  predicted <- function() {
+    predict(forest, test$x, num.threads = cores, verbose = FALSE)$predictions
+  }
   if (action == "fit") {
     found <- repeated(seconds, fit)
     forest <- found$result
