@@ -15,4 +15,19 @@ InstructionSet instruction_set() noexcept;
 
 std::string_view name_of(InstructionSet set) noexcept;
 
+/// Those of three kernels, or tables of kernels, that are built for `set`.
+template <class Kernels>
+const Kernels& built_for(InstructionSet set, const Kernels& baseline, const Kernels& avx2,
+                         const Kernels& avx512) noexcept {
+  switch (set) {
+    case InstructionSet::kAvx512:
+      return avx512;
+    case InstructionSet::kAvx2:
+      return avx2;
+    case InstructionSet::kBaseline:
+      break;
+  }
+  return baseline;
+}
+
 }  // namespace mutirao::core

@@ -7,15 +7,7 @@ extern const ReduceKernels kReduceKernelsAvx2;
 extern const ReduceKernels kReduceKernelsAvx512;
 
 const ReduceKernels& reduce_kernels(core::InstructionSet set) {
-  switch (set) {
-    case core::InstructionSet::kAvx512:
-      return kReduceKernelsAvx512;
-    case core::InstructionSet::kAvx2:
-      return kReduceKernelsAvx2;
-    case core::InstructionSet::kBaseline:
-      break;
-  }
-  return kReduceKernelsBaseline;
+  return core::built_for(set, kReduceKernelsBaseline, kReduceKernelsAvx2, kReduceKernelsAvx512);
 }
 
 }  // namespace mutirao::comm::internal

@@ -40,7 +40,7 @@ void ClassGrower::grow(const OpenNode& top) {
     if (growth_.task.stop.stop_requested())
       throw core::Error(core::ErrorCode::kCancelled, "the fit was stopped");
     const auto [feature, cut] = best_split(open);
-    if (cut.left != 0 && growth_.worth(score(cut, open.counts), open.node)) {
+    if (cut.left != 0 && growth_.worth(cut.score(open.counts), open.node)) {
       apply(open, feature, cut);
     } else {
       targets_.leaf(growth_, nodes_[open.node.node], open.counts);
@@ -78,11 +78,6 @@ ClassCut ClassGrower::best_cut(std::size_t feature, const Open& open) const noex
   return left.left != 0 ? left : best;
 }
 
-/// Weight of the node times the fall of weight x impurity, as ClassTargets has it.
-double ClassGrower::score(const ClassCut& cut, const ClassCounts& counts) const noexcept {
-  return std::max(0.0, counts.weight * cut.value - static_cast<double>(counts.squares));
-}
-
 std::pair<std::size_t, ClassCut> ClassGrower::best_split(const Open& open) {
   NodeStream stream(open.node.key);
   draw_.choose(growth_.limits.max_features, stream,
@@ -93,7 +88,7 @@ std::pair<std::size_t, ClassCut> ClassGrower::best_split(const Open& open) {
   for (const std::uint32_t j : chosen) {
     const ClassCut cut = best_cut(j, open);
     class_cuts_.push_back(cut);
-    cuts_.push_back({.score = cut.left == 0 ? -1.0 : score(cut, open.counts), .left = cut.left});
+    cuts_.push_back({.score = cut.score(open.counts), .left = cut.left});
   }
   const std::size_t best = draw_best(cuts_, stream, equals_);
   if (best == cuts_.size()) return {};
@@ -139,7 +134,7 @@ void ClassGrower::apply(const Open& open, std::size_t feature, ClassCut cut) {
   const ClassCounts& left_counts = left_is_less ? less : more;
   const ClassCounts& right_counts = left_is_less ? more : less;
   const Split split{.feature = feature,
-                    .cut = {.score = score(cut, open.counts),
+                    .cut = {.score = cut.score(open.counts),
                             .left = cut.left,
                             .left_total = {.wy = 0.0, .w = static_cast<double>(left_counts.weight)},
                             .missing_left = cut.missing_left}};

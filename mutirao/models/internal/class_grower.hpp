@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "mutirao/models/internal/class_kernels.hpp"
+#include "mutirao/models/internal/class_targets.hpp"
 #include "mutirao/models/internal/growth.hpp"
-#include "mutirao/models/internal/row_targets.hpp"
 #include "mutirao/models/internal/tree_tile.hpp"
 
 namespace mutirao::models::internal {
@@ -49,7 +49,6 @@ class ClassGrower {
   void apply(const Open& open, std::size_t feature, ClassCut cut);
   void put(const OpenNode& node, const ClassCounts& counts, bool is_open);
   bool is_open(const OpenNode& node, const ClassCounts& counts) const noexcept;
-  double score(const ClassCut& cut, const ClassCounts& counts) const noexcept;
   void partition_others(std::size_t but, const OpenNode& node);
 
   const Growth& growth_;

@@ -7,15 +7,7 @@ extern const ClassKernels kClassKernelsAvx2;
 extern const ClassKernels kClassKernelsAvx512;
 
 const ClassKernels& class_kernels(core::InstructionSet set) {
-  switch (set) {
-    case core::InstructionSet::kAvx512:
-      return kClassKernelsAvx512;
-    case core::InstructionSet::kAvx2:
-      return kClassKernelsAvx2;
-    case core::InstructionSet::kBaseline:
-      break;
-  }
-  return kClassKernelsBaseline;
+  return core::built_for(set, kClassKernelsBaseline, kClassKernelsAvx2, kClassKernelsAvx512);
 }
 
 }  // namespace mutirao::models::internal

@@ -7,6 +7,7 @@
 // They add up exactly in any order, so each instruction set may take its own, and the cut it finds
 // is the same, bit by bit.
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -61,6 +62,12 @@ struct ClassCut {
   double value = -1.0;
   std::size_t left = 0;  ///< entries on the left, without missing ones that were put there before
   bool missing_left = false;
+
+  /// Weight of a node of these counts times the fall of weight x impurity; below 0: no cut.
+  double score(const ClassCounts& node) const noexcept {
+    if (left == 0) return -1.0;
+    return std::max(0.0, node.weight * value - static_cast<double>(node.squares));
+  }
 };
 
 /// What the rows of a node have in each value of a feature: counts[c * stride + slot].

@@ -7,14 +7,8 @@ extern const DistanceKernels kDistanceKernelsAvx2;
 extern const DistanceKernels kDistanceKernelsAvx512;
 
 const DistanceKernels& distance_kernels(core::InstructionSet set) {
-  switch (set) {
-    case core::InstructionSet::kAvx512:
-      return kDistanceKernelsAvx512;
-    case core::InstructionSet::kAvx2:
-      return kDistanceKernelsAvx2;
-    default:
-      return kDistanceKernelsBaseline;
-  }
+  return core::built_for(set, kDistanceKernelsBaseline, kDistanceKernelsAvx2,
+                         kDistanceKernelsAvx512);
 }
 
 }  // namespace mutirao::models::internal

@@ -90,40 +90,35 @@ inline __attribute__((always_inline)) void add_some_scores(const double* block, 
     __builtin_memcpy(out + c * rows, sums[c], sizeof sums[c]);
 }
 
-template <std::size_t Outputs>
-inline void add_scores_of(const double* block, std::size_t rows, std::size_t cols,
-                          const double* coefficients, double* out) {
-  std::size_t k = 0;
-  for (; k + 2 * kGramLanes <= rows; k += 2 * kGramLanes)
-    add_some_scores<Outputs, 2>(block + k, rows, cols, coefficients, out + k);
-  if (k < rows) add_some_scores<Outputs, 1>(block + k, rows, cols, coefficients, out + k);
+/// Calls take.operator()<N>(c) for N outputs from c on, at most four at a time.
+template <class Take>
+inline void in_parts(std::size_t outputs, Take take) {
+  std::size_t c = 0;
+  for (; c + 4 <= outputs; c += 4) take.template operator()<4>(c);
+  for (; c + 2 <= outputs; c += 2) take.template operator()<2>(c);
+  if (c < outputs) take.template operator()<1>(c);
 }
 
 void add_scores(const double* block, std::size_t rows, std::size_t cols, const double* coefficients,
                 std::size_t outputs, double* out) {
-  std::size_t c = 0;
-  for (; c + 4 <= outputs; c += 4)
-    add_scores_of<4>(block, rows, cols, coefficients + c * cols, out + c * rows);
-  for (; c + 2 <= outputs; c += 2)
-    add_scores_of<2>(block, rows, cols, coefficients + c * cols, out + c * rows);
-  if (c < outputs) add_scores_of<1>(block, rows, cols, coefficients + c * cols, out + c * rows);
-}
-
-template <std::size_t Outputs>
-inline void add_slopes_of(const double* block, std::size_t rows, std::size_t cols,
-                          const double* values, double* products) {
-  std::size_t j = 0;
-  for (; j + 2 <= cols; j += 2)
-    add_products<Outputs, 2>(values, block + j * rows, rows, products + j, cols);
-  if (j < cols) add_products<Outputs, 1>(values, block + j * rows, rows, products + j, cols);
+  in_parts(outputs, [&]<std::size_t Outputs>(std::size_t c) {
+    const double* own = coefficients + c * cols;
+    double* to = out + c * rows;
+    std::size_t k = 0;
+    for (; k + 2 * kGramLanes <= rows; k += 2 * kGramLanes)
+      add_some_scores<Outputs, 2>(block + k, rows, cols, own, to + k);
+    if (k < rows) add_some_scores<Outputs, 1>(block + k, rows, cols, own, to + k);
+  });
 }
 
 void add_slopes(const double* block, std::size_t rows, std::size_t cols, const double* values,
                 std::size_t outputs, double* products) {
-  std::size_t c = 0;
-  for (; c + 4 <= outputs; c += 4)
-    add_slopes_of<4>(block, rows, cols, values + c * rows, products + c * cols);
-  for (; c + 2 <= outputs; c += 2)
-    add_slopes_of<2>(block, rows, cols, values + c * rows, products + c * cols);
-  if (c < outputs) add_slopes_of<1>(block, rows, cols, values + c * rows, products + c * cols);
+  in_parts(outputs, [&]<std::size_t Outputs>(std::size_t c) {
+    const double* own = values + c * rows;
+    double* to = products + c * cols;
+    std::size_t j = 0;
+    for (; j + 2 <= cols; j += 2)
+      add_products<Outputs, 2>(own, block + j * rows, rows, to + j, cols);
+    if (j < cols) add_products<Outputs, 1>(own, block + j * rows, rows, to + j, cols);
+  });
 }

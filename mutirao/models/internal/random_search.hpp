@@ -16,11 +16,12 @@
 #include <type_traits>
 #include <vector>
 
+#include "mutirao/models/internal/class_targets.hpp"
 #include "mutirao/models/internal/growth.hpp"
 #include "mutirao/models/internal/row_grower.hpp"
 #include "mutirao/models/internal/row_kernels.hpp"
 #include "mutirao/models/internal/row_tables.hpp"
-#include "mutirao/models/internal/row_targets.hpp"
+#include "mutirao/models/internal/sum_targets.hpp"
 
 namespace mutirao::models::internal {
 

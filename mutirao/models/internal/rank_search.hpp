@@ -12,7 +12,6 @@
 #include "mutirao/models/internal/rank_sorter.hpp"
 #include "mutirao/models/internal/row_grower.hpp"
 #include "mutirao/models/internal/row_tables.hpp"
-#include "mutirao/models/internal/row_targets.hpp"
 #include "mutirao/models/internal/tree_kernels.hpp"
 #include "mutirao/models/internal/tree_tile.hpp"
 

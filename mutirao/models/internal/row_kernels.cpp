@@ -7,15 +7,7 @@ extern const RowKernels kRowKernelsAvx2;
 extern const RowKernels kRowKernelsAvx512;
 
 const RowKernels& row_kernels(core::InstructionSet set) {
-  switch (set) {
-    case core::InstructionSet::kAvx512:
-      return kRowKernelsAvx512;
-    case core::InstructionSet::kAvx2:
-      return kRowKernelsAvx2;
-    case core::InstructionSet::kBaseline:
-      break;
-  }
-  return kRowKernelsBaseline;
+  return core::built_for(set, kRowKernelsBaseline, kRowKernelsAvx2, kRowKernelsAvx512);
 }
 
 }  // namespace mutirao::models::internal

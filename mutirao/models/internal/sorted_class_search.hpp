@@ -8,8 +8,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "mutirao/models/internal/class_kernels.hpp"
+#include "mutirao/models/internal/class_targets.hpp"
 #include "mutirao/models/internal/rank_search.hpp"
+#include "mutirao/models/internal/whole_class_counts.hpp"
 
 namespace mutirao::models::internal {
 
@@ -18,7 +19,7 @@ class SortedClassSearch : public RankSearch<ClassTargets> {
  public:
   SortedClassSearch(const Growth& growth, const RowRanks& ranks, ClassTargets& targets)
       : RankSearch(growth, ranks, targets),
-        kernels_(class_kernels(growth.task.instruction_set)),
+        whole_counts_(growth.task.instruction_set),
         whole_(growth.limits.min_samples_leaf == 1 && targets.whole()) {}
 
   RowSplit best(const std::uint32_t* rows, std::size_t n, NodeStream& stream) {
@@ -28,8 +29,13 @@ class SortedClassSearch : public RankSearch<ClassTargets> {
       const std::uint32_t* ranks = gather(rows, n, j);
       const NodeRanks found(ranks, n);
       if (found.constant(n)) return true;
-      if (whole_ && worth_counting_whole(found, n)) {
-        count_whole(ranks, n, found);
+      if (whole_ && WholeClassCounts::worth(found, n, targets_.classes())) {
+        const ClassCut cut = whole_counts_.best(ranks, n, found, targets_, growth_.min_weight);
+        add({.score = cut.score(targets_.counts()),
+             .left = cut.left,
+             .left_total = {},
+             .missing_left = cut.missing_left},
+            found.least + static_cast<std::uint32_t>(cut.left) - 1, found);
         return false;
       }
       Best best;
@@ -40,13 +46,12 @@ class SortedClassSearch : public RankSearch<ClassTargets> {
       } else {
         sort_and_scan(ranks, n, found, wide_, best);
       }
-      cuts_.push_back({.score = best.left_rows == 0
-                                    ? -1.0
-                                    : targets_.score(best.wl, best.left, best.wr, best.right),
-                       .left = best.left_rows,
-                       .left_total = {},
-                       .missing_left = best.missing_left});
-      places_.push_back({.rank = best.rank, .has_missing = found.missing != 0});
+      add({.score =
+               best.left_rows == 0 ? -1.0 : targets_.score(best.wl, best.left, best.wr, best.right),
+           .left = best.left_rows,
+           .left_total = {},
+           .missing_left = best.missing_left},
+          best.rank, found);
       return false;
     });
     const std::size_t best = draw_best(cuts_, stream, equals_);
@@ -76,6 +81,11 @@ class SortedClassSearch : public RankSearch<ClassTargets> {
     std::uint32_t rank = 0;
     bool has_missing = false;
   };
+
+  void add(const Cut& cut, std::uint32_t rank, const NodeRanks& found) {
+    cuts_.push_back(cut);
+    places_.push_back({.rank = rank, .has_missing = found.missing != 0});
+  }
 
   void consider(double wl, double left, double right, std::size_t left_rows, std::size_t n,
                 std::uint32_t rank, bool missing_left, Best& best) const noexcept {
@@ -215,54 +225,6 @@ class SortedClassSearch : public RankSearch<ClassTargets> {
     }
   }
 
-  bool worth_counting_whole(const NodeRanks& found, std::size_t n) const noexcept {
-    if (found.missing == n) return false;
-    const std::size_t vectors = (found.most - found.least) / ClassSlots::kLanes + 1;
-    return vectors * (4 + targets_.classes()) <= 2 * n + 8;
-  }
-
-  void count_whole(const std::uint32_t* ranks, std::size_t n, const NodeRanks& found) {
-    const std::size_t span = found.most - found.least + 1;
-    const std::size_t stride =
-        (span + ClassSlots::kLanes - 1) / ClassSlots::kLanes * ClassSlots::kLanes;
-    slots_.assign(stride * targets_.classes(), 0);
-    const ClassCode* codes = targets_.codes();
-    ClassCounts missing;
-    if (found.missing == 0) {
-      for (std::size_t i = 0; i < n; ++i) {
-        const ClassCode code = codes[i];
-        slots_[stride * class_of(code) + (ranks[i] - found.least)] += weight_of(code);
-      }
-    } else {
-      for (std::size_t i = 0; i < n; ++i) {
-        const ClassCode code = codes[i];
-        std::uint32_t& count = ranks[i] == RowRanks::kMissing
-                                   ? missing.of[class_of(code)]
-                                   : slots_[stride * class_of(code) + (ranks[i] - found.least)];
-        count += weight_of(code);
-      }
-      missing.add_up();
-    }
-    const ClassSlots slots{.counts = slots_.data(), .n = span, .stride = stride};
-    const CutLimits limits{.min_rows = 1, .min_weight = growth_.min_weight};
-    ClassCut best;
-    kernels_.best_slot_cut(slots, targets_.counts(), {}, limits, best);
-    if (found.missing != 0) {
-      ClassCut left{.value = best.value};
-      kernels_.best_slot_cut(slots, targets_.counts(), missing, limits, left);
-      left.missing_left = true;
-      if (left.left != 0) best = left;
-    }
-    cuts_.push_back({.score = best.left == 0 ? -1.0
-                                             : std::max(0.0, targets_.weight() * best.value -
-                                                                 targets_.measure()),
-                     .left = best.left,
-                     .left_total = {},
-                     .missing_left = best.missing_left});
-    places_.push_back({.rank = found.least + static_cast<std::uint32_t>(best.left) - 1,
-                       .has_missing = found.missing != 0});
-  }
-
   /// Rows with the values on both sides of the split.
   void find_neighbours(const std::uint32_t* rows, std::size_t n, RowSplit& split) {
     const std::uint32_t* ranks = gather(rows, n, split.feature);
@@ -277,9 +239,8 @@ class SortedClassSearch : public RankSearch<ClassTargets> {
     }
   }
 
-  const ClassKernels& kernels_;
-  bool whole_;  // all weights are whole numbers, and there are few classes
-  std::vector<std::uint32_t> slots_;
+  WholeClassCounts whole_counts_;
+  bool whole_;                 // all weights are whole numbers, and there are few classes
   std::vector<Place> places_;  // per feature that is looked at
   std::vector<NarrowEntry> narrow_;
   std::vector<WideEntry> wide_;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "mutirao/models/internal/rank_search.hpp"
+#include "mutirao/models/internal/sum_targets.hpp"
 
 namespace mutirao::models::internal {
 

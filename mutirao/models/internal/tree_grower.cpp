@@ -10,15 +10,16 @@
 
 #include "mutirao/core/error.hpp"
 #include "mutirao/models/internal/class_grower.hpp"
+#include "mutirao/models/internal/class_targets.hpp"
 #include "mutirao/models/internal/counted_grower.hpp"
 #include "mutirao/models/internal/grown_nodes.hpp"
 #include "mutirao/models/internal/growth.hpp"
 #include "mutirao/models/internal/random_search.hpp"
 #include "mutirao/models/internal/row_grower.hpp"
-#include "mutirao/models/internal/row_targets.hpp"
 #include "mutirao/models/internal/small_grower.hpp"
 #include "mutirao/models/internal/sorted_class_search.hpp"
 #include "mutirao/models/internal/sorted_sum_search.hpp"
+#include "mutirao/models/internal/sum_targets.hpp"
 #include "mutirao/models/internal/tree_kernels.hpp"
 #include "mutirao/models/internal/tree_tile.hpp"
 

@@ -11,28 +11,14 @@ extern const TreeKernels<WideEntry> kWideTreeKernelsAvx512;
 
 template <>
 const TreeKernels<NarrowEntry>& tree_kernels<NarrowEntry>(core::InstructionSet set) {
-  switch (set) {
-    case core::InstructionSet::kAvx512:
-      return kNarrowTreeKernelsAvx512;
-    case core::InstructionSet::kAvx2:
-      return kNarrowTreeKernelsAvx2;
-    case core::InstructionSet::kBaseline:
-      break;
-  }
-  return kNarrowTreeKernelsBaseline;
+  return core::built_for(set, kNarrowTreeKernelsBaseline, kNarrowTreeKernelsAvx2,
+                         kNarrowTreeKernelsAvx512);
 }
 
 template <>
 const TreeKernels<WideEntry>& tree_kernels<WideEntry>(core::InstructionSet set) {
-  switch (set) {
-    case core::InstructionSet::kAvx512:
-      return kWideTreeKernelsAvx512;
-    case core::InstructionSet::kAvx2:
-      return kWideTreeKernelsAvx2;
-    case core::InstructionSet::kBaseline:
-      break;
-  }
-  return kWideTreeKernelsBaseline;
+  return core::built_for(set, kWideTreeKernelsBaseline, kWideTreeKernelsAvx2,
+                         kWideTreeKernelsAvx512);
 }
 
 }  // namespace mutirao::models::internal

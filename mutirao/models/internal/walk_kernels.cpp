@@ -7,15 +7,7 @@ extern const WalkKernels kWalkKernelsAvx2;
 extern const WalkKernels kWalkKernelsAvx512;
 
 const WalkKernels& walk_kernels(core::InstructionSet set) {
-  switch (set) {
-    case core::InstructionSet::kAvx512:
-      return kWalkKernelsAvx512;
-    case core::InstructionSet::kAvx2:
-      return kWalkKernelsAvx2;
-    case core::InstructionSet::kBaseline:
-      break;
-  }
-  return kWalkKernelsBaseline;
+  return core::built_for(set, kWalkKernelsBaseline, kWalkKernelsAvx2, kWalkKernelsAvx512);
 }
 
 }  // namespace mutirao::models::internal

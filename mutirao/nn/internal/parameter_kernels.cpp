@@ -8,26 +8,12 @@ extern const ParameterKernels<double> kDoubleKernelsBaseline, kDoubleKernelsAvx2
 
 template <>
 const ParameterKernels<float>& parameter_kernels(core::InstructionSet set) {
-  switch (set) {
-    case core::InstructionSet::kAvx512:
-      return kFloatKernelsAvx512;
-    case core::InstructionSet::kAvx2:
-      return kFloatKernelsAvx2;
-    default:
-      return kFloatKernelsBaseline;
-  }
+  return core::built_for(set, kFloatKernelsBaseline, kFloatKernelsAvx2, kFloatKernelsAvx512);
 }
 
 template <>
 const ParameterKernels<double>& parameter_kernels(core::InstructionSet set) {
-  switch (set) {
-    case core::InstructionSet::kAvx512:
-      return kDoubleKernelsAvx512;
-    case core::InstructionSet::kAvx2:
-      return kDoubleKernelsAvx2;
-    default:
-      return kDoubleKernelsBaseline;
-  }
+  return core::built_for(set, kDoubleKernelsBaseline, kDoubleKernelsAvx2, kDoubleKernelsAvx512);
 }
 
 }  // namespace mutirao::nn::internal
