@@ -16,6 +16,7 @@ import pickle
 import sys
 import tempfile
 import time
+import warnings
 
 import numpy as np
 import scipy
@@ -24,11 +25,14 @@ import threadpoolctl
 from sklearn.ensemble import (ExtraTreesClassifier, ExtraTreesRegressor,
                               HistGradientBoostingClassifier, HistGradientBoostingRegressor,
                               RandomForestClassifier, RandomForestRegressor)
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+# Of the digits, whose regression ends after 100 iterations, once a fit.
+warnings.simplefilter("ignore", ConvergenceWarning)
 FOLDER, CORES = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 MODELS = {
     "linear_regression": lambda: LinearRegression(n_jobs=CORES),
