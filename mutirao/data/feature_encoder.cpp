@@ -354,6 +354,15 @@ std::vector<OneHotBlock> FeatureEncoder::one_hot_blocks() const {
   return blocks;
 }
 
+std::vector<std::size_t> FeatureEncoder::category_columns() const {
+  std::vector<std::size_t> columns;
+  for (const Feature& feature : features_) {
+    if (feature.encoding == Encoding::kCodes && feature.type == ColumnType::kText)
+      columns.push_back(feature.first);
+  }
+  return columns;
+}
+
 std::vector<Standardization> FeatureEncoder::standardization() const {
   std::vector<Standardization> columns(width());
   for (const Feature& feature : features_) {

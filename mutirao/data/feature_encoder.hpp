@@ -13,7 +13,7 @@
 //   text       one-hot, standardized: a column of 0 and 1 per training level in byte order (and one
 //              for missing, if it occurs); over 100 levels the 100 commonest and one for the rest
 //              of the training levels; unseen = zeros. Codes: the index of the training level in
-//              byte order; missing and unseen = NaN.
+//              byte order; missing and unseen = NaN (trees order them, models/level_orders.hpp).
 // Encoders that stand side by side make the columns of each, one behind the other: for models of
 // models. Thread safety: const use from any thread.
 // Failure: core::InvalidInput when a column is missing or holds another kind of value than in
@@ -108,6 +108,8 @@ class FeatureEncoder {
   /// Those of them that held text in training (not numbers treated as categories).
   std::vector<std::string> text_columns() const;
   std::vector<OneHotBlock> one_hot_blocks() const;
+  /// The columns of the matrix that hold codes of levels, increasing.
+  std::vector<std::size_t> category_columns() const;
   /// How each column was standardized, width() of them: mean 0 and scale 1 where it was not.
   /// coefficient / scale is a coefficient in the units of the table.
   std::vector<Standardization> standardization() const;

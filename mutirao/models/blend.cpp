@@ -130,6 +130,11 @@ void Blend::fit(const TrainingSet& training, const FitContext& context) {
       block.first -= member.first_column;
       return false;
     });
+    std::erase_if(part.categories, [&](std::size_t& column) {
+      if (column < member.first_column || column >= end) return true;
+      column -= member.first_column;
+      return false;
+    });
     FitContext of_member = context;
     of_member.progress = nullptr;
     std::unique_ptr<Estimator> estimator = member.estimator->clone();

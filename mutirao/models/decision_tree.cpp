@@ -136,8 +136,8 @@ TreeNodes fit_tree(const TreeOptions& options, const TrainingSet& training,
   const internal::GrowthLimits limits =
       internal::limits_for(options, rows.rows.size(), training.x.cols);
   if (options.class_weight != "none") internal::balance(rows, training.y, n_classes);
-  const internal::TreeTables tables(training, rows.rows.size(), n_classes, options, limits, false,
-                                    true, budget, context.max_cores);
+  const internal::TreeTables tables(training, rows, n_classes, options, limits, false, true, budget,
+                                    context.max_cores);
   internal::TreeScratch scratch;
   std::vector<internal::GrownTree> trees;
   trees.push_back(internal::grow_tree(tables.task(rows, context.seed, context.stop), limits,
@@ -145,6 +145,7 @@ TreeNodes fit_tree(const TreeOptions& options, const TrainingSet& training,
   std::vector<double> shares(training.x.cols, 0.0);
   TreeNodes nodes =
       internal::join_trees(trees, training.x.cols, n_classes, shares, budget, context.max_cores);
+  nodes.set_level_orders(tables.levels());
   importances = std::move(shares);
   if (context.progress) context.progress(1, 1);
   return nodes;

@@ -74,6 +74,10 @@ struct TrainingSet {
   std::vector<data::OneHotBlock> one_hot_blocks;
   /// The ranks of all rows of x, if they are at hand (trees would make them otherwise).
   const RankedMatrix* ranked = nullptr;
+  /// Columns of x, increasing, that are categories: whole numbers from 0 on that say which level it
+  /// is, not how much of something. Trees divide their levels, see models/level_orders.hpp; other
+  /// models take them for numbers.
+  std::vector<std::size_t> categories;
   /// Classifiers: how many classes there are, also if some have no row here; 0: the largest of y,
   /// plus 1.
   std::size_t n_classes = 0;

@@ -105,8 +105,8 @@ void GradientBoostingClassifier::fit(const TrainingSet& training, const FitConte
     throw core::InvalidInput("gradient boosting needs two classes, and all rows are of class 0",
                              "give rows of another class, too");
   }
-  internal::BoostingTask task{.rounds = options_.n_estimators,
-                              .outputs = classes == 2 ? 1 : classes};
+  internal::BoostingTask task{
+      .rounds = options_.n_estimators, .outputs = classes == 2 ? 1 : classes, .n_classes = classes};
   task.parameters = xgboost_parameters(options_, context.seed, 1.0);
   task.parameters["objective"] = classes == 2 ? "binary:logistic" : "multi:softprob";
   if (classes > 2) task.parameters["num_class"] = std::to_string(classes);

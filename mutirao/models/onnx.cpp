@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -26,6 +27,8 @@ namespace {
 
 using internal::OnnxGraph;
 using internal::OnnxType;
+
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 template <class... Kinds>
 const TreeNodes* nodes_of(const Estimator& estimator) {
@@ -61,6 +64,56 @@ std::string repeated(OnnxGraph& graph, const std::string& x, std::span<const dou
   graph.open("Concat", {rows, graph.list(std::span<const std::int64_t>(last))}, target)
       .number("axis", 0);
   return graph.apply("Expand", {graph.row(row), target});
+}
+
+/// x with the codes of categories as the trees of an estimator see them.
+std::string seen(OnnxGraph& graph, const std::string& x, std::size_t n_columns,
+                 const LevelOrders& levels) {
+  if (levels.empty()) return x;
+  const auto at = [&](std::size_t value) {
+    const auto number = static_cast<std::int64_t>(value);
+    return graph.list(std::span(&number, 1));
+  };
+  std::vector<std::string> parts;
+  std::size_t copied = 0;  // columns so far
+  const auto copy_up_to = [&](std::size_t end) {
+    if (end > copied) parts.push_back(graph.apply("Slice", {x, at(copied), at(end), at(1)}));
+    copied = end;
+  };
+  for (const LevelOrders::Column& each : levels.columns()) {
+    copy_up_to(each.column);
+    const std::string codes =
+        graph.apply("Slice", {x, at(each.column), at(each.column + 1), at(1)});
+    std::string positions;
+    {
+      OnnxGraph::Attributes node = graph.open("LabelEncoder", {graph.cast(codes, OnnxType::kFloat)},
+                                              positions, OnnxGraph::kTrees);
+      // An encoder without a key is none.
+      const std::size_t n = std::max<std::size_t>(1, each.positions.size());
+      node.reals("keys_floats", [&](auto put) {
+        for (std::size_t code = 0; code < n; ++code) put(static_cast<float>(code));
+      });
+      node.reals("values_floats", [&](auto put) {
+        for (std::size_t code = 0; code < n; ++code)
+          put(code < each.positions.size() ? each.positions[code] : kNaN);
+      });
+      node.real("default_float", kNaN);
+    }
+    parts.push_back(graph.cast(positions, OnnxType::kDouble));
+    copied = each.column + 1;
+  }
+  copy_up_to(n_columns);
+  return graph.concatenate(parts);
+}
+
+std::string mean_of(OnnxGraph& graph, const std::string& x, const TreeNodes& trees) {
+  const std::string columns = seen(graph, x, trees.n_features(), trees.level_orders());
+  return graph.cast(add_trees(graph, columns, trees), OnnxType::kDouble);
+}
+
+std::string sum_of(OnnxGraph& graph, const std::string& x, const internal::BoostedTrees& trees) {
+  const std::string columns = seen(graph, x, trees.n_features(), trees.level_orders());
+  return graph.cast(add_trees(graph, columns, trees), OnnxType::kDouble);
 }
 
 std::string linear(OnnxGraph& graph, const std::string& x, std::span<const double> coefficients,
@@ -102,10 +155,9 @@ std::string weighted(OnnxGraph& graph, const std::string& x, const Blend& blend,
 std::string add_numbers(OnnxGraph& graph, const std::string& x, const Estimator& estimator) {
   if (const auto* blend = dynamic_cast<const Blend*>(&estimator))
     return weighted(graph, x, *blend, add_numbers);
-  if (const TreeNodes* trees = trees_of(estimator))
-    return graph.cast(add_trees(graph, x, *trees), OnnxType::kDouble);
+  if (const TreeNodes* trees = trees_of(estimator)) return mean_of(graph, x, *trees);
   if (const auto* boosted = dynamic_cast<const GradientBoostingRegressor*>(&estimator))
-    return graph.cast(add_trees(graph, x, boosted->trees()), OnnxType::kDouble);
+    return sum_of(graph, x, boosted->trees());
   const auto line = [&](const auto& model) {
     const double intercept = model.intercept();
     return linear(graph, x, model.coefficients(), std::span(&intercept, 1));
@@ -144,12 +196,12 @@ std::string add_probabilities(OnnxGraph& graph, const std::string& x, const Esti
     return weighted(graph, x, *blend, add_probabilities);
   const std::size_t n_classes = estimator.n_classes();
   if (const TreeNodes* trees = trees_of(estimator)) {
-    const std::string mean = graph.cast(add_trees(graph, x, *trees), OnnxType::kDouble);
+    const std::string mean = mean_of(graph, x, *trees);
     if (n_classes > 2) return mean;
     return n_classes == 2 ? both(graph, mean) : graph.apply("Sub", {graph.scalar(1.0), mean});
   }
   if (const auto* boosted = dynamic_cast<const GradientBoostingClassifier*>(&estimator)) {
-    const std::string scores = graph.cast(add_trees(graph, x, boosted->trees()), OnnxType::kDouble);
+    const std::string scores = sum_of(graph, x, boosted->trees());
     return probabilities(graph, scores, boosted->trees().outputs());
   }
   if (const auto* model = dynamic_cast<const LogisticRegression*>(&estimator)) {

@@ -81,7 +81,55 @@ std::size_t rank_column(std::span<const double> column, std::size_t j, Scratch& 
   return missing;
 }
 
+/// Fills `order` from that of a category's codes; gives the number of values that have no position.
+std::size_t reorder(std::span<const std::uint32_t> codes, std::span<const double> column,
+                    const LevelOrders::Column& levels, std::span<std::uint32_t> order) {
+  // Equal codes lie side by side: where each position's begin, and how many they are.
+  struct Run {
+    std::size_t first = 0;
+    std::size_t size = 0;
+  };
+  std::vector<Run> runs(levels.positions.size());
+  std::size_t n = order.size();  // the others are filled in from the end
+  for (std::size_t first = 0; first < codes.size();) {
+    std::size_t last = first + 1;
+    while (last < codes.size() && (codes[last] & RankedMatrix::kNewValue) == 0) ++last;
+    const std::size_t row = codes[first] & ~RankedMatrix::kNewValue;
+    const float position = LevelOrders::position(levels.positions, column[row]);
+    if (std::isnan(position)) {
+      for (std::size_t i = last; i-- > first;) order[--n] = codes[i] & ~RankedMatrix::kNewValue;
+    } else {
+      runs[static_cast<std::size_t>(position)] = {first, last - first};
+    }
+    first = last;
+  }
+  if (n < order.size()) order[n] |= RankedMatrix::kNewValue;
+  std::size_t taken = 0;
+  for (const Run& run : runs) {
+    std::copy_n(codes.data() + run.first, run.size, order.data() + taken);
+    taken += run.size;
+  }
+  return order.size() - n;
+}
+
 }  // namespace
+
+RankedMatrix::RankedMatrix(const RankedMatrix& ranked, data::MatrixView x,
+                           const LevelOrders& levels)
+    : rows_(ranked.rows_),
+      missing_(ranked.missing_),
+      order_(ranked.order_),
+      place_(ranked.cols(), 0),
+      reordered_(levels.columns().size() * ranked.rows_) {
+  const std::span<std::uint32_t> order = reordered_.writable();
+  std::uint32_t at = 0;
+  for (const LevelOrders::Column& column : levels.columns()) {
+    missing_[column.column] = reorder(ranked.order(column.column), x.column(column.column), column,
+                                      order.subspan(at * rows_, rows_));
+    place_[column.column] = ++at;
+  }
+  reordered_.freeze();
+}
 
 RankedMatrix::RankedMatrix(data::MatrixView x, exec::CoreBudget* budget, std::size_t max_cores)
     : rows_(x.rows), missing_(x.cols), order_(x.rows * x.cols) {

@@ -7,6 +7,7 @@
 #include "mutirao/core/error.hpp"
 #include "mutirao/models/internal/node_blocks.hpp"
 #include "mutirao/models/internal/node_word.hpp"
+#include "mutirao/models/internal/seen_matrix.hpp"
 #include "mutirao/models/internal/walk_kernels.hpp"
 #include "mutirao/models/ranked_matrix.hpp"
 
@@ -50,20 +51,20 @@ class RowBlock {
   RowBlock(std::size_t n_features, unsigned feature_bits)
       : n_features_(n_features), feature_bits_(feature_bits) {}
 
-  void fill(data::MatrixView x, std::optional<std::span<const std::uint32_t>> rows,
+  void fill(internal::SeenMatrix x, std::optional<std::span<const std::uint32_t>> rows,
             std::size_t first, std::size_t count) {
     values_.resize(count << feature_bits_);
     missing_ = false;
     for (std::size_t begin = 0; begin < count; begin += kCopiedRows) {
       const std::size_t end = std::min(count, begin + kCopiedRows);
       for (std::size_t j = 0; j < n_features_; ++j) {
-        const std::span<const double> column = x.column(j);
-        for (std::size_t i = begin; i < end; ++i) {
-          const std::size_t row = rows ? (*rows)[first + i] : first + i;
-          const float value = to_float32(column[row]);
-          values_[(i << feature_bits_) + j] = value;
-          missing_ |= value != value;
-        }
+        x.with_column(j, [&](auto seen) {
+          for (std::size_t i = begin; i < end; ++i) {
+            const float value = seen(rows ? (*rows)[first + i] : first + i);
+            values_[(i << feature_bits_) + j] = value;
+            missing_ |= value != value;
+          }
+        });
       }
     }
   }
@@ -90,7 +91,7 @@ void walk_few(const TreeNodes& nodes, data::MatrixView x,
   std::vector<std::uint64_t> leaves(roots.size());
   RowBlock block(nodes.n_features(), bits);
   for (std::size_t i = 0; i < count; ++i) {
-    block.fill(x, rows, i, 1);
+    block.fill({x, nodes.level_orders()}, rows, i, 1);
     kernels.find_leaves_of_row(nodes.words().data(), roots.data(), block.row(0), bits, roots.size(),
                                leaves.data());
     auto leaf = leaves.begin();
@@ -294,6 +295,10 @@ TreeNodes::TreeNodes(std::size_t n_features, std::span<const std::uint64_t> word
   }
 }
 
+void TreeNodes::set_level_orders(LevelOrders levels) {
+  level_orders_ = std::make_shared<const LevelOrders>(std::move(levels));
+}
+
 std::size_t TreeNodes::leaves(std::size_t i) const {
   return check_tree(words_of(i), roots_[i].is_leaf != 0, n_features_, most_of_leaf()).leaves;
 }
@@ -341,7 +346,7 @@ void TreeNodes::predict_mean(data::MatrixView x, std::optional<std::span<const s
     RowBlock& block = *blocks[lane];
     const std::size_t first = unit * rows_each;
     const std::size_t count = std::min(rows_each, out.size() - first);
-    block.fill(x, rows, first, count);
+    block.fill({x, *level_orders_}, rows, first, count);
     double* sum = out.data() + first;
     std::fill_n(sum, count, 0.0);
     for (std::size_t t = 0; t < roots_.size(); ++t)
@@ -383,7 +388,7 @@ void TreeNodes::predict_distributions(data::MatrixView x,
     if (!lane.block) lane.block.emplace(n_features_, bits);
     const std::size_t first = unit * rows_each;
     const std::size_t count = std::min(rows_each, n_rows - first);
-    lane.block->fill(x, rows, first, count);
+    lane.block->fill({x, *level_orders_}, rows, first, count);
     const std::span<double> sum = out.subspan(first * n_classes_, count * n_classes_);
     std::fill(sum.begin(), sum.end(), 0.0);
     for (std::size_t t = 0; t < roots_.size(); ++t)
@@ -412,7 +417,7 @@ void TreeNodes::add_distributions(std::size_t tree, data::MatrixView x,
   const std::size_t rows_each = block_rows(rows.size(), bits, 1);
   for (std::size_t first = 0; first < rows.size(); first += rows_each) {
     const std::size_t count = std::min(rows_each, rows.size() - first);
-    block.fill(x, rows, first, count);
+    block.fill({x, *level_orders_}, rows, first, count);
     add_tree(kernels, *this, roots_[tree], nullptr, block, count, leaves,
              sum.data() + first * n_classes_);
   }
@@ -426,7 +431,7 @@ void TreeNodes::add_predictions(std::size_t tree, data::MatrixView x,
   const std::size_t rows_each = block_rows(rows.size(), bits, 1);
   for (std::size_t first = 0; first < rows.size(); first += rows_each) {
     const std::size_t count = std::min(rows_each, rows.size() - first);
-    block.fill(x, rows, first, count);
+    block.fill({x, *level_orders_}, rows, first, count);
     add_tree(kernels, words_.data(), roots_[tree], nullptr, block, count, sum.data() + first);
   }
 }

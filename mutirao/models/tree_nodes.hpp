@@ -29,6 +29,7 @@
 
 #include "mutirao/data/matrix.hpp"
 #include "mutirao/exec/core_budget.hpp"
+#include "mutirao/models/level_orders.hpp"
 
 namespace mutirao::models {
 
@@ -65,6 +66,10 @@ class TreeNodes {
   /// Probabilities of the leaves that are of several classes: rows of n_classes() numbers. Empty
   /// below three classes.
   std::span<const double> distributions() const noexcept { return distributions_; }
+  /// How categories are seen, before anything else is done with a row: thresholds of their nodes
+  /// are between positions. Requires: none of its columns is beyond n_features().
+  const LevelOrders& level_orders() const noexcept { return *level_orders_; }
+  void set_level_orders(LevelOrders levels);
   /// Leaves of tree i, and the longest walk in it.
   std::size_t leaves(std::size_t i) const;
   std::size_t depth(std::size_t i) const;
@@ -106,6 +111,7 @@ class TreeNodes {
   std::size_t n_classes_ = 0;
   std::span<const double> distributions_;
   std::shared_ptr<internal::BlockedForest> blocked_;
+  std::shared_ptr<const LevelOrders> level_orders_ = std::make_shared<const LevelOrders>();
 };
 
 }  // namespace mutirao::models

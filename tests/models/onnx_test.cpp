@@ -86,6 +86,7 @@ class Onnx : public testing::Test {
     estimator->fit({.x = x,
                     .y = y,
                     .one_hot_blocks = encoder.one_hot_blocks(),
+                    .categories = encoder.category_columns(),
                     .n_classes = about.classes.size()},
                    {.seed = 3});
     add(Model(encoder, std::move(estimator), about), other == nullptr ? table : *other);

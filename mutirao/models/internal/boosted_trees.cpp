@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "mutirao/core/error.hpp"
+#include "mutirao/models/internal/seen_matrix.hpp"
 
 namespace mutirao::models::internal {
 namespace {
@@ -49,6 +50,7 @@ BoostedTrees::BoostedTrees(const SectionReader& reader)
   scale_ = scale[0];
   shift_ = scale[1];
   check();
+  level_orders_ = load_levels(reader, n_features_);
 }
 
 void BoostedTrees::check() const {
@@ -79,18 +81,22 @@ void BoostedTrees::save(SectionWriter& writer) const {
   writer.keep("features_outputs", std::span<const std::uint64_t>(shape));
   const std::array<double, 2> scale = {scale_, shift_};
   writer.keep("scale_shift", std::span<const double>(scale));
+  save_levels(writer, level_orders_);
 }
 
 void BoostedTrees::add_up(data::MatrixView x, std::optional<std::span<const std::uint32_t>> rows,
                           std::span<double> out, exec::CoreBudget& budget) const {
   const std::size_t n = out.size() / outputs_;
+  const SeenMatrix seen(x, level_orders_);
   budget.for_each((n + kRows - 1) / kRows, [&](std::size_t unit, std::size_t) {
     const std::size_t first = unit * kRows;
     const std::size_t count = std::min(kRows, n - first);
     std::vector<float> values(count * n_features_);
     for (std::size_t j = 0; j < n_features_; ++j) {
-      for (std::size_t i = 0; i < count; ++i)
-        values[i * n_features_ + j] = as_float(x(rows ? (*rows)[first + i] : first + i, j));
+      seen.with_column(j, [&](auto of_row) {
+        for (std::size_t i = 0; i < count; ++i)
+          values[i * n_features_ + j] = of_row(rows ? (*rows)[first + i] : first + i);
+      });
     }
     double* sums = out.data() + first * outputs_;
     std::fill(sums, sums + count * outputs_, 0.0);

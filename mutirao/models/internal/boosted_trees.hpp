@@ -8,11 +8,13 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "mutirao/data/matrix.hpp"
 #include "mutirao/exec/core_budget.hpp"
 #include "mutirao/models/internal/sections.hpp"
+#include "mutirao/models/level_orders.hpp"
 
 namespace mutirao::models::internal {
 
@@ -40,6 +42,9 @@ class BoostedTrees {
   std::span<const std::uint64_t> roots() const noexcept { return roots_; }
   double scale() const noexcept { return scale_; }
   double shift() const noexcept { return shift_; }
+  /// How categories are seen.
+  const LevelOrders& level_orders() const noexcept { return level_orders_; }
+  void set_level_orders(LevelOrders levels) { level_orders_ = std::move(levels); }
   void save(SectionWriter& writer) const;
 
   /// out[i * outputs() + k] = shift + scale * what the trees of output k add for row rows[i].
@@ -56,9 +61,10 @@ class BoostedTrees {
   std::shared_ptr<const void> owner_;
   std::span<const BoostedNode> nodes_;
   std::span<const std::uint64_t> roots_;
+  LevelOrders level_orders_;
 };
 
-/// As XGBoost sees a feature; what no float holds is the largest that one does.
+/// A label or weight as XGBoost takes it; what no float holds is the largest that one does.
 float as_float(double value) noexcept;
 
 }  // namespace mutirao::models::internal

@@ -22,7 +22,7 @@ std::size_t distinct(const RankedMatrix& ranked, std::size_t feature) {
 
 }  // namespace
 
-std::unique_ptr<const CodedRows> CodedRows::make(data::MatrixView x, const RankedMatrix& ranked,
+std::unique_ptr<const CodedRows> CodedRows::make(SeenMatrix x, const RankedMatrix& ranked,
                                                  std::size_t tree_rows, exec::CoreBudget& budget,
                                                  std::size_t max_cores) {
   const std::size_t features = ranked.cols();
@@ -52,7 +52,7 @@ std::unique_ptr<const CodedRows> CodedRows::make(data::MatrixView x, const Ranke
           const std::size_t row = order[i] & ~RankedMatrix::kNewValue;
           coded->slots_[row * features + j] = static_cast<std::uint16_t>(slot);
           if ((order[i] & RankedMatrix::kNewValue) == 0) continue;
-          coded->values_[slot] = to_float32(x(row, j));
+          coded->values_[slot] = x(row, j);
           coded->rows_[slot] = static_cast<std::uint32_t>(row);
         }
       },

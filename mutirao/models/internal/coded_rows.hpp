@@ -7,8 +7,8 @@
 #include <memory>
 #include <vector>
 
-#include "mutirao/data/matrix.hpp"
 #include "mutirao/exec/core_budget.hpp"
+#include "mutirao/models/internal/seen_matrix.hpp"
 #include "mutirao/models/ranked_matrix.hpp"
 
 namespace mutirao::models::internal {
@@ -17,7 +17,7 @@ class CodedRows {
  public:
   /// Null when the columns have too many distinct values for counting to be worth it in a tree of
   /// `tree_rows` rows.
-  static std::unique_ptr<const CodedRows> make(data::MatrixView x, const RankedMatrix& ranked,
+  static std::unique_ptr<const CodedRows> make(SeenMatrix x, const RankedMatrix& ranked,
                                                std::size_t tree_rows, exec::CoreBudget& budget,
                                                std::size_t max_cores);
 

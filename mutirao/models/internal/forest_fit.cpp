@@ -10,6 +10,8 @@
 
 #include "mutirao/core/error.hpp"
 #include "mutirao/core/random.hpp"
+#include "mutirao/models/internal/level_effects.hpp"
+#include "mutirao/models/internal/seen_matrix.hpp"
 #include "mutirao/models/metrics.hpp"
 
 namespace mutirao::models::internal {
@@ -128,30 +130,37 @@ Impurity impurity_of(const TreeOptions& options) {
   return options.criterion == "gini" ? Impurity::kGini : Impurity::kEntropy;
 }
 
-TreeTables::TreeTables(const TrainingSet& training, std::size_t n_rows, std::size_t n_classes,
+TreeTables::TreeTables(const TrainingSet& training, const WeightedRows& rows, std::size_t n_classes,
                        const TreeOptions& options, const GrowthLimits& limits,
                        bool random_thresholds, bool one_tree, exec::CoreBudget& budget,
                        std::size_t max_cores)
     : training_(training),
       n_classes_(n_classes),
       impurity_(impurity_of(options)),
+      levels_(learn_level_orders(training, rows, n_classes, budget, max_cores)),
       ranked_(training.ranked) {
+  const SeenMatrix seen(training.x, levels_);
   if (random_thresholds) {
-    row_values_.emplace(training.x, budget, max_cores);
+    row_values_.emplace(seen, budget, max_cores);
     return;
   }
   if (ranked_ == nullptr) ranked_ = &own_ranks_.emplace(training.x, &budget, max_cores);
+  if (!levels_.empty()) {
+    RankedMatrix reordered(*ranked_, training.x, levels_);
+    ranked_ = &own_ranks_.emplace(std::move(reordered));
+  }
   const bool sums = grown_on_sums(n_classes, impurity_);
   if (!sums || (!one_tree && looks_at_few(limits, training.x.cols))) {
     row_ranks_.emplace(*ranked_, budget, max_cores);
   } else {
-    coded_ = CodedRows::make(training.x, *ranked_, n_rows, budget, max_cores);
+    coded_ = CodedRows::make(seen, *ranked_, rows.rows.size(), budget, max_cores);
   }
 }
 
 TreeTask TreeTables::task(const WeightedRows& rows, std::uint64_t seed,
                           std::stop_token stop) const {
   return {.x = training_.x,
+          .levels = &levels_,
           .ranked = ranked_,
           .coded = coded_.get(),
           .row_ranks = row_ranks_ ? &*row_ranks_ : nullptr,
@@ -216,8 +225,14 @@ Forest fit_forest(const ForestSettings& settings, const TrainingSet& training,
                     settings.name),
         "warm_start needs the training set and the seed of the first fit");
   }
-  const TreeTables tables(training, n, n_classes, options, limits, settings.random_thresholds,
+  const TreeTables tables(training, all, n_classes, options, limits, settings.random_thresholds,
                           false, budget, context.max_cores);
+
+  if (grown != nullptr && grown->nodes.level_orders() != tables.levels()) {
+    throw core::InvalidArgument(
+        fmt::format("the trees of this {} were grown on another training set", settings.name),
+        "warm_start needs the training set and the seed of the first fit");
+  }
 
   struct Lane {
     TreeScratch scratch;
@@ -281,6 +296,7 @@ Forest fit_forest(const ForestSettings& settings, const TrainingSet& training,
   Forest forest;
   append(forest, grown != nullptr ? *grown : Forest{}, trees, training.x.cols, n_classes, budget,
          context.max_cores);
+  forest.nodes.set_level_orders(tables.levels());
   forest.seed = context.seed;
   if (settings.oob_score) score_out_of_bag(forest, training, all, context.seed, draws);
   return forest;

@@ -31,16 +31,18 @@ Impurity impurity_of(const TreeOptions& options);
 class TreeTables {
  public:
   /// `one_tree`: that it is grown on several threads.
-  TreeTables(const TrainingSet& training, std::size_t n_rows, std::size_t n_classes,
+  TreeTables(const TrainingSet& training, const WeightedRows& rows, std::size_t n_classes,
              const TreeOptions& options, const GrowthLimits& limits, bool random_thresholds,
              bool one_tree, exec::CoreBudget& budget, std::size_t max_cores);
 
+  const LevelOrders& levels() const noexcept { return levels_; }
   TreeTask task(const WeightedRows& rows, std::uint64_t seed, std::stop_token stop) const;
 
  private:
   const TrainingSet& training_;
   std::size_t n_classes_;
   Impurity impurity_;
+  LevelOrders levels_;
   std::optional<RankedMatrix> own_ranks_;
   const RankedMatrix* ranked_ = nullptr;
   std::unique_ptr<const CodedRows> coded_;

@@ -54,23 +54,25 @@ void RowRanks::fill(std::vector<Rank>& table, const RankedMatrix& ranked, exec::
       max_cores);
 }
 
-RowValues::RowValues(data::MatrixView x, exec::CoreBudget& budget, std::size_t max_cores)
-    : features_(x.cols),
-      stride_((x.cols + kLanes - 1) / kLanes * kLanes),
-      values_(x.rows * stride_) {
-  budget.for_each((x.rows + kPartRows - 1) / kPartRows,
+RowValues::RowValues(SeenMatrix x, exec::CoreBudget& budget, std::size_t max_cores)
+    : features_(x.cols()),
+      stride_((x.cols() + kLanes - 1) / kLanes * kLanes),
+      values_(x.rows() * stride_) {
+  budget.for_each((x.rows() + kPartRows - 1) / kPartRows,
                   [&](std::size_t part, std::size_t) {
-                    const std::size_t last = std::min(x.rows, (part + 1) * kPartRows);
+                    const std::size_t last = std::min(x.rows(), (part + 1) * kPartRows);
                     for (std::size_t j = 0; j < features_; ++j) {
-                      const std::span<const double> column = x.column(j);
-                      for (std::size_t row = part * kPartRows; row < last; ++row) {
-                        if (std::isinf(column[row])) {
-                          throw core::InvalidInput(
-                              fmt::format("column {} has an infinite value in row {}", j, row),
-                              "replace infinite values, or leave them empty to mean missing");
+                      const std::span<const double> column = x.values().column(j);
+                      x.with_column(j, [&](auto seen) {
+                        for (std::size_t row = part * kPartRows; row < last; ++row) {
+                          if (std::isinf(column[row])) {
+                            throw core::InvalidInput(
+                                fmt::format("column {} has an infinite value in row {}", j, row),
+                                "replace infinite values, or leave them empty to mean missing");
+                          }
+                          values_[row * stride_ + j] = seen(row);
                         }
-                        values_[row * stride_ + j] = to_float32(column[row]);
-                      }
+                      });
                     }
                   },
                   max_cores);

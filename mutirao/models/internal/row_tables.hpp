@@ -7,8 +7,8 @@
 #include <memory>
 #include <vector>
 
-#include "mutirao/data/matrix.hpp"
 #include "mutirao/exec/core_budget.hpp"
+#include "mutirao/models/internal/seen_matrix.hpp"
 #include "mutirao/models/ranked_matrix.hpp"
 
 namespace mutirao::models::internal {
@@ -53,7 +53,7 @@ class RowValues {
   /// Rows are padded to a multiple of this with zeros.
   static constexpr std::size_t kLanes = 8;
 
-  RowValues(data::MatrixView x, exec::CoreBudget& budget, std::size_t max_cores);
+  RowValues(SeenMatrix x, exec::CoreBudget& budget, std::size_t max_cores);
 
   std::size_t features() const noexcept { return features_; }
   std::size_t stride() const noexcept { return stride_; }

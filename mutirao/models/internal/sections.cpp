@@ -1,12 +1,53 @@
 #include "mutirao/models/internal/sections.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 namespace mutirao::models::internal {
+
+void save_levels(SectionWriter& writer, const LevelOrders& levels) {
+  if (levels.empty()) return;
+  std::vector<std::uint64_t> columns;
+  std::vector<float> positions;
+  for (const LevelOrders::Column& each : levels.columns()) {
+    columns.push_back(each.column);
+    columns.push_back(each.positions.size());
+    positions.insert(positions.end(), each.positions.begin(), each.positions.end());
+  }
+  writer.keep("level_columns", std::span<const std::uint64_t>(columns));
+  writer.keep("level_positions", std::span<const float>(positions));
+}
+
+LevelOrders load_levels(const SectionReader& reader, std::size_t n_features) {
+  if (!reader.has("level_columns")) return {};
+  const auto columns = reader.get<std::uint64_t>("level_columns");
+  const auto positions = reader.get<float>("level_positions");
+  std::vector<LevelOrders::Column> levels;
+  std::size_t taken = 0;
+  bool good = columns.size() % 2 == 0;
+  for (std::size_t i = 0; good && i < columns.size(); i += 2) {
+    good = columns[i] < n_features && (levels.empty() || columns[i] > levels.back().column) &&
+           columns[i + 1] <= positions.size() - taken;
+    if (!good) break;
+    const auto of_column = positions.subspan(taken, columns[i + 1]);
+    // What a walk sees must be a number or missing.
+    good = std::none_of(of_column.begin(), of_column.end(),
+                        [](float position) { return std::isinf(position); });
+    levels.push_back({.column = columns[i], .positions = {of_column.begin(), of_column.end()}});
+    taken += of_column.size();
+  }
+  if (!good || taken != positions.size())
+    throw core::CorruptFile("the levels of the model's categories are not well formed",
+                            "train the model again; the file cannot be used");
+  return LevelOrders(std::move(levels));
+}
 
 void save_trees(SectionWriter& writer, const TreeNodes& nodes,
                 const std::vector<double>& importances) {
   writer.add("tree_words", nodes.words());
   writer.add("tree_roots", nodes.roots());
   writer.add("feature_importances", std::span<const double>(importances));
+  save_levels(writer, nodes.level_orders());
   if (nodes.n_classes() == 0) return;
   const std::uint64_t n_classes = nodes.n_classes();
   writer.keep("n_classes", std::span(&n_classes, 1));
@@ -26,12 +67,11 @@ TreeNodes load_trees(const SectionReader& reader, std::vector<double>& importanc
     n_classes = count[0];
     distributions = reader.get<double>("distributions");
   }
-  return {stored.size(),
-          reader.get<std::uint64_t>("tree_words"),
-          reader.get<TreeNodes::Root>("tree_roots"),
-          reader.owner(),
-          n_classes,
-          distributions};
+  TreeNodes nodes(stored.size(), reader.get<std::uint64_t>("tree_words"),
+                  reader.get<TreeNodes::Root>("tree_roots"), reader.owner(), n_classes,
+                  distributions);
+  nodes.set_level_orders(load_levels(reader, stored.size()));
+  return nodes;
 }
 
 }  // namespace mutirao::models::internal

@@ -2,6 +2,7 @@
 
 // The named arrays of a model file, as estimators write and read them.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -15,6 +16,7 @@
 
 #include "mutirao/core/error.hpp"
 #include "mutirao/data/feature_selection.hpp"
+#include "mutirao/models/level_orders.hpp"
 #include "mutirao/models/tree_nodes.hpp"
 
 namespace mutirao::models {
@@ -69,6 +71,10 @@ class SectionReader {
     throw core::CorruptFile("the model file lacks its section '" + std::string(name) + "'",
                             "train the model again; the file cannot be used");
   }
+  bool has(std::string_view name) const noexcept {
+    return std::any_of(sections_.begin(), sections_.end(),
+                       [&](const auto& section) { return section.name == name; });
+  }
   /// The sections whose names begin with `prefix`, by the rest of their names.
   SectionReader within(std::string_view prefix) const {
     std::vector<SectionWriter::Section> inside;
@@ -90,6 +96,11 @@ namespace internal {
 
 /// As many as Classifier takes.
 inline constexpr std::uint64_t kMostClasses = 65536;
+
+/// `level_columns` (u64: column and number of codes of each category) and `level_positions`
+/// (float32: of all codes); without categories none.
+void save_levels(SectionWriter& writer, const LevelOrders& levels);
+LevelOrders load_levels(const SectionReader& reader, std::size_t n_features);
 
 void save_trees(SectionWriter& writer, const TreeNodes& nodes,
                 const std::vector<double>& importances);

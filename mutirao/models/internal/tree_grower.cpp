@@ -16,6 +16,7 @@
 #include "mutirao/models/internal/growth.hpp"
 #include "mutirao/models/internal/random_search.hpp"
 #include "mutirao/models/internal/row_grower.hpp"
+#include "mutirao/models/internal/seen_matrix.hpp"
 #include "mutirao/models/internal/small_grower.hpp"
 #include "mutirao/models/internal/sorted_class_search.hpp"
 #include "mutirao/models/internal/sorted_sum_search.hpp"
@@ -305,9 +306,10 @@ float threshold_between(float below, float above) noexcept {
 
 /// All at the end: the values lie scattered in memory, and here one load need not wait for another.
 void set_thresholds(const TreeTask& task, std::vector<GrownNode>& nodes) {
+  const SeenMatrix seen = task.levels != nullptr ? SeenMatrix(task.x, *task.levels) : task.x;
   const auto value = [&](std::uint32_t row, std::size_t feature) {
     return task.coded != nullptr ? task.coded->value(task.coded->row(row)[feature])
-                                 : to_float32(task.x(row, feature));
+                                 : seen(row, feature);
   };
   for (GrownNode& node : nodes) {
     if (node.is_leaf()) continue;

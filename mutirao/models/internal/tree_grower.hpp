@@ -47,6 +47,7 @@ class RowValues;
 
 struct TreeTask {
   data::MatrixView x;
+  const LevelOrders* levels = nullptr;  ///< of its categories; null: it has none
   const RankedMatrix* ranked = nullptr;
   const CodedRows* coded = nullptr;       ///< of all rows of x, where that is worth it
   const RowRanks* row_ranks = nullptr;    ///< for classes, or where few features are looked at

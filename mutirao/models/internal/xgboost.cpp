@@ -17,7 +17,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "mutirao/models/internal/level_effects.hpp"
 #include "mutirao/models/internal/linear_problem.hpp"
+#include "mutirao/models/internal/seen_matrix.hpp"
 #include "mutirao/models/internal/training_rows.hpp"
 
 namespace mutirao::models::internal {
@@ -145,11 +147,15 @@ BoostedTrees boost(const TrainingSet& training, const BoostingTask& task,
   // Of this thread alone: the library never prints.
   check(functions.XGBSetGlobalConfig(R"({"verbosity": 0})"));
   const std::size_t p = training.x.cols;
+  const WeightedRows rows = weighted_rows(training);
+  LevelOrders levels =
+      learn_level_orders(training, rows, task.n_classes, budget_of(context), context.max_cores);
+  const SeenMatrix seen(training.x, levels);
   std::vector<float> values;
   std::vector<float> labels;
   std::vector<float> weights;
   for_each_row(training, [&](std::size_t row, double weight) {
-    for (std::size_t j = 0; j < p; ++j) values.push_back(as_float(training.x(row, j)));
+    for (std::size_t j = 0; j < p; ++j) values.push_back(seen(row, j));
     labels.push_back(as_float((training.y[row] - task.shift) / task.scale));
     weights.push_back(as_float(weight));
   });
@@ -189,7 +195,9 @@ BoostedTrees boost(const TrainingSet& training, const BoostingTask& task,
     throw core::InternalError(
         fmt::format("gradient boosting: XGBoost's model cannot be read: {}", error.what()));
   }
-  return {p, task.outputs, task.scale, task.shift, std::move(nodes), std::move(roots)};
+  BoostedTrees trees(p, task.outputs, task.scale, task.shift, std::move(nodes), std::move(roots));
+  trees.set_level_orders(std::move(levels));
+  return trees;
 }
 
 }  // namespace mutirao::models::internal

@@ -22,7 +22,8 @@ struct BoostingTask {
   std::map<std::string, std::string> parameters;  ///< in XGBoost's own names
   std::int64_t rounds = 0;
   std::size_t outputs = 1;
-  double scale = 1.0;  ///< targets are scale * label + shift
+  std::size_t n_classes = 0;  ///< 0: regression
+  double scale = 1.0;         ///< targets are scale * label + shift
   double shift = 0.0;
 };
 

@@ -140,6 +140,7 @@ Fitted fit(const Candidate& candidate, const PreparedData& data,
   context.warn = [&fitted](const std::string& message) { fitted.warnings.push_back(message); };
   models::TrainingSet training;
   training.n_classes = data.classes.size();
+  training.categories = fitted.encoder.category_columns();
   fitted.on_shared_codes =
       info.encoding == data::Encoding::kCodes && fitted.encoder == data.codes_encoder;
   if (fitted.on_shared_codes) {
