@@ -79,7 +79,11 @@ int main(int argc, char** argv) {
           data::FeatureEncoder::fit(table, {.features = table.names()}, rows, info.encoding);
       const data::Matrix x = encoder.transform(table);
       std::shared_ptr<models::Estimator> estimator = info.make(parameters_of(info));
-      estimator->fit({.x = x, .y = y, .one_hot_blocks = encoder.one_hot_blocks()}, {});
+      estimator->fit({.x = x,
+                      .y = y,
+                      .one_hot_blocks = encoder.one_hot_blocks(),
+                      .categories = encoder.category_columns()},
+                     {});
       const std::string name =
           info.name + (regression ? "" : fmt::format("_{}_classes", classes)) + ".mutirao";
       models::Model(encoder, estimator, {.target = "y", .task = info.task, .training_rows = kRows})
