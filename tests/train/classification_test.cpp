@@ -111,6 +111,7 @@ TEST_F(Classification, ScoresAreThoseOfAPlainLoopOverStratifiedFolds) {
       estimator->fit({.x = x,
                       .y = y_train,
                       .one_hot_blocks = encoder.one_hot_blocks(),
+                      .categories = encoder.category_columns(),
                       .n_classes = labels.size()},
                      {.seed = 3});
       const data::Matrix x_test = encoder.transform(table, split.test);
