@@ -9,13 +9,14 @@
 // are drawn towards the mean, as if each had ten rows more that lie on it (ridge). Three classes
 // and more: the effects on each class, along their first principal component (Coppersmith et al.
 // 1999; once per fit: Wright and Koenig 2019). Learned on the rows of the fit alone.
-// Guarantees: the same for any number of threads. Levels without a training row are missing values.
-// Thread safety: immutable; any thread. Lifetime: owns its numbers.
+// Guarantees: the same for any number of threads. A level without a training row is seen as
+// missing; where no training row was missing, so that no tree has learned where such a row belongs,
+// it and missing values are seen as a level of no effect. Thread safety: immutable; any thread.
+// Lifetime: owns its numbers.
 
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <span>
 #include <vector>
 
 namespace mutirao::models {
@@ -26,8 +27,18 @@ class LevelOrders {
   struct Column {
     std::size_t column = 0;        ///< of the matrix
     std::vector<float> positions;  ///< 0, 1, ...; NaN: a level without training rows
+    /// What is seen in place of anything else: NaN for missing, or between two positions.
+    float otherwise = std::numeric_limits<float>::quiet_NaN();
 
-    bool operator==(const Column&) const = default;
+    /// What trees see in place of a code, which may be NaN, or none.
+    float position(double code) const noexcept {
+      if (!(code >= 0.0 && code < static_cast<double>(positions.size()))) return otherwise;
+      const auto index = static_cast<std::size_t>(code);
+      const bool known = static_cast<double>(index) == code && positions[index] == positions[index];
+      return known ? positions[index] : otherwise;
+    }
+    /// NaN is equal to NaN.
+    bool operator==(const Column& other) const noexcept;
   };
 
   LevelOrders() = default;
@@ -36,17 +47,9 @@ class LevelOrders {
 
   bool empty() const noexcept { return columns_.empty(); }
   const std::vector<Column>& columns() const noexcept { return columns_; }
-  /// The positions of a column's codes; null: it holds numbers.
-  const std::vector<float>* of(std::size_t column) const noexcept {
-    return column < of_.size() && of_[column] != kNone ? &columns_[of_[column]].positions : nullptr;
-  }
-  /// What trees see in place of a code: NaN for what is none, or was not there in training.
-  static float position(std::span<const float> positions, double code) noexcept {
-    if (!(code >= 0.0 && code < static_cast<double>(positions.size())))
-      return std::numeric_limits<float>::quiet_NaN();
-    const auto index = static_cast<std::size_t>(code);
-    return static_cast<double>(index) == code ? positions[index]
-                                              : std::numeric_limits<float>::quiet_NaN();
+  /// Null: the column holds numbers.
+  const Column* of(std::size_t column) const noexcept {
+    return column < of_.size() && of_[column] != kNone ? &columns_[of_[column]] : nullptr;
   }
   bool operator==(const LevelOrders& other) const noexcept { return columns_ == other.columns_; }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <limits>
 #include <optional>
 #include <vector>
 
@@ -27,8 +26,6 @@ namespace {
 
 using internal::OnnxGraph;
 using internal::OnnxType;
-
-constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 template <class... Kinds>
 const TreeNodes* nodes_of(const Estimator& estimator) {
@@ -94,10 +91,9 @@ std::string seen(OnnxGraph& graph, const std::string& x, std::size_t n_columns,
         for (std::size_t code = 0; code < n; ++code) put(static_cast<float>(code));
       });
       node.reals("values_floats", [&](auto put) {
-        for (std::size_t code = 0; code < n; ++code)
-          put(code < each.positions.size() ? each.positions[code] : kNaN);
+        for (std::size_t code = 0; code < n; ++code) put(each.position(static_cast<double>(code)));
       });
-      node.real("default_float", kNaN);
+      node.real("default_float", each.otherwise);
     }
     parts.push_back(graph.cast(positions, OnnxType::kDouble));
     copied = each.column + 1;

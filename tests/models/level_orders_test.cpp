@@ -78,7 +78,7 @@ TEST(LevelOrders, AreThoseOfEffectsBesideTheOtherColumns) {
   const std::vector<float>& other = levels.columns()[1].positions;
   EXPECT_LT(std::max(other[0], other[2]), std::min(other[1], other[3]));
   EXPECT_EQ(levels.of(0), nullptr);
-  EXPECT_EQ(*levels.of(1), levels.columns()[0].positions);
+  EXPECT_EQ(levels.of(1), &levels.columns()[0]);
   EXPECT_EQ(levels.of(3), nullptr);
 }
 
@@ -112,8 +112,8 @@ TEST(LevelOrders, ARareLevelIsDrawnToTheMean) {
               ElementsAre(0, 2, 1));
 }
 
-TEST(LevelOrders, LevelsWithoutTrainingRowsAreMissing) {
-  const Table table(kEffects);
+TEST(LevelOrders, LevelsWithoutTrainingRowsAreNone) {
+  Table table(kEffects);
   TrainingSet training = table.training();
   std::vector<double> weights(table.y.size(), 2.0);
   std::vector<std::uint32_t> rows;
@@ -124,15 +124,25 @@ TEST(LevelOrders, LevelsWithoutTrainingRowsAreMissing) {
   }
   training.rows = rows;
   training.sample_weight = weights;
-  EXPECT_THAT(learned(training).columns()[0].positions, ElementsAre(IsNan(), 2, 1, IsNan(), 0));
+  const LevelOrders levels = learned(training);
+  EXPECT_THAT(levels.columns()[0].positions, ElementsAre(IsNan(), 2, 1, IsNan(), 0));
+  // Of no effect, as no row was missing: only level 1 is above the mean.
+  EXPECT_EQ(levels.columns()[0].otherwise, 1.5F);
+  for (std::size_t i = 0; i < 500; ++i) table.x.writable_column(1)[i] = kNaN;
+  EXPECT_THAT(learned(training).columns()[0].otherwise, IsNan());
 }
 
-TEST(LevelOrders, PositionsOfWhatIsNoCodeAreMissing) {
-  const std::vector<float> positions = {1.0F, kNaN, 0.0F};
-  EXPECT_EQ(LevelOrders::position(positions, 2.0), 0.0F);
-  for (const double none :
-       {-1.0, 0.5, 1.0, 3.0, 1e300, double{kNaN}, std::numeric_limits<double>::infinity()})
-    EXPECT_THAT(LevelOrders::position(positions, none), IsNan()) << none;
+TEST(LevelOrders, AnythingButACodeIsSeenOtherwise) {
+  for (const float otherwise : {kNaN, 0.5F}) {
+    const LevelOrders::Column levels{
+        .column = 0, .positions = {1.0F, kNaN, 0.0F}, .otherwise = otherwise};
+    EXPECT_EQ(levels.position(2.0), 0.0F);
+    for (const double none :
+         {-1.0, 0.5, 1.0, 3.0, 1e300, double{kNaN}, std::numeric_limits<double>::infinity()}) {
+      const float seen = levels.position(none);
+      EXPECT_TRUE(seen == otherwise || (std::isnan(seen) && std::isnan(otherwise))) << none;
+    }
+  }
 }
 
 TEST(LevelOrders, OfManyLevelsAreLearnedOnWhatTheOthersLeave) {
@@ -194,7 +204,7 @@ data::Matrix recoded(const data::Matrix& x, const LevelOrders& levels) {
     for (std::size_t i = 0; i < x.rows(); ++i) {
       const double value = x.view()(i, j);
       result.writable_column(j)[i] =
-          levels.of(j) == nullptr ? value : double{LevelOrders::position(*levels.of(j), value)};
+          levels.of(j) == nullptr ? value : double{levels.of(j)->position(value)};
     }
   }
   return result;
@@ -344,14 +354,16 @@ TEST(LevelOrders, OfAFileAreCheckedWhenLoaded) {
     writer.keep("level_positions", std::span<const float>(positions));
     internal::load_levels(SectionReader(writer.sections(), nullptr), 4);
   };
-  EXPECT_NO_THROW(loads({1, 2, 3, 1}, {0.0F, kNaN, 0.0F}));
+  EXPECT_NO_THROW(loads({1, 2, 3, 1}, {0.0F, kNaN, -0.5F, 0.0F, kNaN}));
   EXPECT_THROW(loads({1}, {}), core::CorruptFile);
-  EXPECT_THROW(loads({4, 1}, {0.0F}), core::CorruptFile);
-  EXPECT_THROW(loads({3, 1, 1, 1}, {0.0F, 0.0F}), core::CorruptFile);
-  EXPECT_THROW(loads({1, 2}, {0.0F}), core::CorruptFile);
-  EXPECT_THROW(loads({1, 1}, {0.0F, 1.0F}), core::CorruptFile);
+  EXPECT_THROW(loads({4, 1}, {0.0F, kNaN}), core::CorruptFile);
+  EXPECT_THROW(loads({3, 1, 1, 1}, {0.0F, kNaN, 0.0F, kNaN}), core::CorruptFile);
+  EXPECT_THROW(loads({1, 2}, {0.0F, kNaN}), core::CorruptFile);
+  EXPECT_THROW(loads({1, 1}, {0.0F, 1.0F, kNaN}), core::CorruptFile);
   EXPECT_THROW(loads({1, ~std::uint64_t{0}}, {0.0F}), core::CorruptFile);
-  EXPECT_THROW(loads({1, 1}, {std::numeric_limits<float>::infinity()}), core::CorruptFile);
+  constexpr float kInfinite = std::numeric_limits<float>::infinity();
+  EXPECT_THROW(loads({1, 1}, {kInfinite, kNaN}), core::CorruptFile);
+  EXPECT_THROW(loads({1, 1}, {0.0F, kInfinite}), core::CorruptFile);
 }
 
 }  // namespace

@@ -36,7 +36,8 @@ using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowM
 
 struct Category {
   std::size_t column = 0;
-  std::vector<double> weight;      // of the rows of each code
+  std::vector<double> weight;  // of the rows of each code
+  bool has_missing = false;
   std::size_t n_levels = 0;        // codes that have rows
   std::size_t first = 0;           // of its codes' unknowns, if it is in the linear model
   Matrix effects;                  // codes x outputs
@@ -107,7 +108,10 @@ Category category_of(const Rows& rows, std::size_t column) {
   Category category{.column = column};
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const double value = rows.value(i, column);
-    if (std::isnan(value)) continue;
+    if (std::isnan(value)) {
+      category.has_missing = true;
+      continue;
+    }
     if (!(value >= 0.0 && value < kMostCode) || value != std::floor(value)) {
       throw core::InvalidInput(
           fmt::format("column {} is a category, and row {} has {} there", column, rows.row(i),
@@ -330,8 +334,12 @@ LevelOrders::Column order(const Category& category) {
                    [&](std::size_t a, std::size_t b) { return keys[a] < keys[b]; });
   LevelOrders::Column column{.column = category.column};
   column.positions.assign(category.weight.size(), std::numeric_limits<float>::quiet_NaN());
-  for (std::size_t position = 0; position < codes.size(); ++position)
+  std::size_t below = 0;  // levels below the mean
+  for (std::size_t position = 0; position < codes.size(); ++position) {
     column.positions[codes[position]] = static_cast<float>(position);
+    below += keys[codes[position]] < 0.0 ? 1 : 0;
+  }
+  if (!category.has_missing) column.otherwise = static_cast<float>(below) - 0.5F;
   return column;
 }
 

@@ -13,6 +13,7 @@ void save_levels(SectionWriter& writer, const LevelOrders& levels) {
     columns.push_back(each.column);
     columns.push_back(each.positions.size());
     positions.insert(positions.end(), each.positions.begin(), each.positions.end());
+    positions.push_back(each.otherwise);
   }
   writer.keep("level_columns", std::span<const std::uint64_t>(columns));
   writer.keep("level_positions", std::span<const float>(positions));
@@ -27,14 +28,18 @@ LevelOrders load_levels(const SectionReader& reader, std::size_t n_features) {
   bool good = columns.size() % 2 == 0;
   for (std::size_t i = 0; good && i < columns.size(); i += 2) {
     good = columns[i] < n_features && (levels.empty() || columns[i] > levels.back().column) &&
-           columns[i + 1] <= positions.size() - taken;
+           columns[i + 1] < positions.size() - taken;
     if (!good) break;
     const auto of_column = positions.subspan(taken, columns[i + 1]);
+    const float otherwise = positions[taken + of_column.size()];
     // What a walk sees must be a number or missing.
     good = std::none_of(of_column.begin(), of_column.end(),
-                        [](float position) { return std::isinf(position); });
-    levels.push_back({.column = columns[i], .positions = {of_column.begin(), of_column.end()}});
-    taken += of_column.size();
+                        [](float position) { return std::isinf(position); }) &&
+           !std::isinf(otherwise);
+    levels.push_back({.column = columns[i],
+                      .positions = {of_column.begin(), of_column.end()},
+                      .otherwise = otherwise});
+    taken += of_column.size() + 1;
   }
   if (!good || taken != positions.size())
     throw core::CorruptFile("the levels of the model's categories are not well formed",

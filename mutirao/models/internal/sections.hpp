@@ -98,7 +98,7 @@ namespace internal {
 inline constexpr std::uint64_t kMostClasses = 65536;
 
 /// `level_columns` (u64: column and number of codes of each category) and `level_positions`
-/// (float32: of all codes); without categories none.
+/// (float32: of its codes and of anything else, for each); without categories none.
 void save_levels(SectionWriter& writer, const LevelOrders& levels);
 LevelOrders load_levels(const SectionReader& reader, std::size_t n_features);
 

@@ -21,17 +21,16 @@ class SeenMatrix {
   std::size_t rows() const noexcept { return x_.rows; }
   std::size_t cols() const noexcept { return x_.cols; }
   float operator()(std::size_t row, std::size_t column) const noexcept {
-    const std::vector<float>* levels = positions(column);
-    return levels == nullptr ? to_float32(x_(row, column))
-                             : LevelOrders::position(*levels, x_(row, column));
+    const LevelOrders::Column* levels = levels_of(column);
+    return levels == nullptr ? to_float32(x_(row, column)) : levels->position(x_(row, column));
   }
   /// Calls use(seen), where seen(row) is what trees see of a column: a loop inside need not ask of
   /// what kind it is.
   template <class Use>
   void with_column(std::size_t column, Use use) const {
     const double* const values = x_.column(column).data();
-    if (const std::vector<float>* levels = positions(column)) {
-      use([=](std::size_t row) { return LevelOrders::position(*levels, values[row]); });
+    if (const LevelOrders::Column* levels = levels_of(column)) {
+      use([=](std::size_t row) { return levels->position(values[row]); });
     } else {
       use([=](std::size_t row) { return to_float32(values[row]); });
     }
@@ -39,7 +38,7 @@ class SeenMatrix {
   const data::MatrixView& values() const noexcept { return x_; }
 
  private:
-  const std::vector<float>* positions(std::size_t column) const noexcept {
+  const LevelOrders::Column* levels_of(std::size_t column) const noexcept {
     return levels_ == nullptr ? nullptr : levels_->of(column);
   }
 
