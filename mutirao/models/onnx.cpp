@@ -192,7 +192,7 @@ std::string add_probabilities(OnnxGraph& graph, const std::string& x, const Esti
     return weighted(graph, x, *blend, add_probabilities);
   const std::size_t n_classes = estimator.n_classes();
   if (const TreeNodes* trees = trees_of(estimator)) {
-    const std::string mean = mean_of(graph, x, *trees);
+    std::string mean = mean_of(graph, x, *trees);
     if (n_classes > 2) return mean;
     return n_classes == 2 ? both(graph, mean) : graph.apply("Sub", {graph.scalar(1.0), mean});
   }
@@ -202,7 +202,7 @@ std::string add_probabilities(OnnxGraph& graph, const std::string& x, const Esti
   }
   if (const auto* model = dynamic_cast<const LogisticRegression*>(&estimator)) {
     const std::string scores = linear(graph, x, model->coefficients(), model->intercepts());
-    const std::string seen = probabilities(graph, scores, model->intercepts().size());
+    std::string seen = probabilities(graph, scores, model->intercepts().size());
     const std::vector<std::uint32_t>& classes = model->seen_classes();
     if (classes.size() == n_classes) return seen;
     // To their places: the others have probability 0.

@@ -87,7 +87,7 @@ class Rows {
   }
   /// One for numbers, else one per class.
   std::size_t outputs() const noexcept { return std::max<std::size_t>(1, n_classes_); }
-  /// The one output that is not 0, less nothing, and what it is.
+  /// The one output that is not 0, and what it is.
   std::pair<std::size_t, double> target(std::size_t i) const noexcept {
     const double y = training_.y[row(i)];
     if (n_classes_ == 0) return {0, y / scale_};
@@ -172,6 +172,7 @@ std::vector<Number> choose_numbers(const Rows& rows, std::size_t n_columns,
   chosen.resize(std::min(chosen.size(), kMostNumbers));
   std::sort(chosen.begin(), chosen.end());
   std::vector<Number> result;
+  result.reserve(chosen.size());
   for (const std::size_t j : chosen) result.push_back(numbers[j]);
   return result;
 }
@@ -372,9 +373,9 @@ LevelOrders learn_level_orders(const TrainingSet& training, const WeightedRows& 
       },
       max_cores);
 
-  // The smallest categories are in the model, as many as fit; two levels or fewer have no order
-  // that matters, but other effects are learned beside theirs.
+  // The smallest categories are in the model, as many as fit.
   std::vector<Category*> by_size;
+  by_size.reserve(categories.size());
   for (Category& category : categories) by_size.push_back(&category);
   std::stable_sort(by_size.begin(), by_size.end(), [](const Category* a, const Category* b) {
     return a->weight.size() < b->weight.size();
@@ -394,6 +395,7 @@ LevelOrders learn_level_orders(const TrainingSet& training, const WeightedRows& 
       max_cores);
 
   std::vector<LevelOrders::Column> columns;
+  columns.reserve(categories.size());
   for (const Category& category : categories) columns.push_back(order(category));
   return LevelOrders(std::move(columns));
 }

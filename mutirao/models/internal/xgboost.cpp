@@ -42,6 +42,7 @@ using nlohmann::json;
 // clang-format on
 
 struct Functions {
+// NOLINTNEXTLINE(bugprone-macro-parentheses): a name
 #define MUTIRAO_DECLARE(name) decltype(&::name) name = nullptr;
   MUTIRAO_XGBOOST_FUNCTIONS(MUTIRAO_DECLARE)
 #undef MUTIRAO_DECLARE
@@ -64,7 +65,7 @@ void* open_library() {
 }
 
 const Functions& xgboost() {
-  static const Functions functions = [] {
+  static const Functions kFunctions = [] {
     void* library = open_library();
     Functions found;
 #define MUTIRAO_LOOK_UP(name)                                                \
@@ -75,7 +76,7 @@ const Functions& xgboost() {
 #undef MUTIRAO_LOOK_UP
     return found;
   }();
-  return functions;
+  return kFunctions;
 }
 
 /// Of "[12:00:00] ./src/data.cc:12: what is wrong\nStack trace: ..." what is wrong.
