@@ -1,6 +1,8 @@
 #include "mutirao/models/internal/counted_grower.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
 
 #include "mutirao/core/error.hpp"
 
@@ -11,6 +13,15 @@ namespace {
 void add(Sums& to, const Sums& what) noexcept {
   using Pair __attribute__((vector_size(sizeof(Sums)), may_alias)) = double;
   reinterpret_cast<Pair&>(to) += reinterpret_cast<const Pair&>(what);
+}
+
+/// to = from - part.
+void subtract(const std::vector<Sums>& from, const std::vector<Sums>& part,
+              std::vector<Sums>& to) noexcept {
+  for (std::size_t slot = 0; slot < from.size(); ++slot) {
+    const double w = from[slot].w - part[slot].w;
+    to[slot] = {.wy = w > 0.0 ? from[slot].wy - part[slot].wy : 0.0, .w = w};
+  }
 }
 
 }  // namespace
@@ -29,10 +40,12 @@ CountedGrower::CountedGrower(const Growth& growth, CountedTree& tree, std::vecto
   tree_.slot_of.resize(n * features);
   tree_.rows.resize(n);
   tree_.room.resize(n);
-  tree_.slots.resize(coded_.slots());
+  tree_.spare.clear();
+  for (std::size_t i = 0; i < tree_.counts.size(); ++i) tree_.spare.push_back(i);
   for (std::size_t i = 0; i < n; ++i) {
     const double weight = task.weights.empty() ? 1.0 : task.weights[i];
     const double y = task.y[task.rows[i]];
+    whole_ = whole_ && weight == std::floor(weight);
     tree_.y[i] = y;
     tree_.sums[i] = {.wy = weight * (y - growth.centre), .w = weight};
     tree_.rows[i] = static_cast<std::uint32_t>(i);
@@ -47,35 +60,49 @@ void CountedGrower::grow(std::vector<OpenNode>& frontier) {
     root.total.w += row.w;
   }
   nodes_.assign(1, {});
-  put(root, frontier);
+  if (put(root, frontier)) open_.push_back({.node = root});
   while (!open_.empty()) {
-    const OpenNode node = open_.back();
+    OpenCounts open = open_.back();
     open_.pop_back();
     if (growth_.task.stop.stop_requested())
       throw core::Error(core::ErrorCode::kCancelled, "the fit was stopped");
     std::size_t feature = 0;
     SlotCut cut;
-    if (best_split(node, feature, cut)) {
-      apply(node, feature, cut, frontier);
+    if (best_split(open, feature, cut)) {
+      apply(open, feature, cut, frontier);
     } else {
-      leaf(node);
+      leaf(open.node);
     }
+    tree_.spare.push_back(open.counts);
   }
 }
 
-/// A leaf at once, or something to grow: here or on sorted lists.
-void CountedGrower::put(const OpenNode& node, std::vector<OpenNode>& frontier) {
+/// A leaf at once, or something to grow: here, then true, or on sorted lists.
+bool CountedGrower::put(const OpenNode& node, std::vector<OpenNode>& frontier) {
   if (!growth_.divisible(node) || pure(node)) {
     leaf(node);
-  } else {
-    (coded_.worth_counting(node.rows()) ? open_ : frontier).push_back(node);
+    return false;
   }
+  if (coded_.worth_counting(node.rows())) return true;
+  frontier.push_back(node);
+  return false;
 }
 
-void CountedGrower::count(const OpenNode& node, std::size_t first_feature,
-                          std::size_t last_feature) {
+std::size_t CountedGrower::take_counts() {
+  if (tree_.spare.empty()) {
+    tree_.spare.push_back(tree_.counts.size());
+    tree_.counts.emplace_back();
+  }
+  const std::size_t counts = tree_.spare.back();
+  tree_.spare.pop_back();
+  tree_.counts[counts].resize(coded_.slots());
+  return counts;
+}
+
+void CountedGrower::count(const OpenNode& node, std::size_t first_feature, std::size_t last_feature,
+                          std::size_t counts) {
   const std::size_t features = coded_.features();
-  Sums* slots = tree_.slots.data();
+  Sums* slots = tree_.counts[counts].data();
   std::fill(slots + coded_.first_slot(first_feature), slots + coded_.first_slot(last_feature),
             Sums{});
   for (std::size_t i = node.first; i < node.last; ++i) {
@@ -87,15 +114,15 @@ void CountedGrower::count(const OpenNode& node, std::size_t first_feature,
 }
 
 bool CountedGrower::constant(std::size_t feature) const noexcept {
-  const Sums* slot = tree_.slots.data() + coded_.first_slot(feature);
-  const Sums* const end = tree_.slots.data() + coded_.first_slot(feature + 1);
+  const Sums* slot = slots_ + coded_.first_slot(feature);
+  const Sums* const end = slots_ + coded_.first_slot(feature + 1);
   return std::count_if(slot, end, [](const Sums& each) { return each.w > 0.0; }) < 2;
 }
 
 /// The best cut with the missing rows on the given side, if it is better.
 void CountedGrower::consider_cuts(std::size_t feature, const Sums& total, bool missing_left,
                                   SlotCut& best) const noexcept {
-  const std::vector<Sums>& slots = tree_.slots;
+  const Sums* const slots = slots_;
   const std::size_t missing = coded_.missing_slot(feature);
   // Missing rows on the left are added first, and the cut then lies between two present values.
   const std::size_t end = missing_left ? missing : missing + 1;
@@ -127,17 +154,22 @@ CountedGrower::SlotCut CountedGrower::best_cut(std::size_t feature,
                                                const Sums& total) const noexcept {
   SlotCut best;
   consider_cuts(feature, total, false, best);
-  if (tree_.slots[coded_.missing_slot(feature)].w > 0.0) consider_cuts(feature, total, true, best);
+  if (slots_[coded_.missing_slot(feature)].w > 0.0) consider_cuts(feature, total, true, best);
   return best;
 }
 
-bool CountedGrower::best_split(const OpenNode& node, std::size_t& feature, SlotCut& cut) {
+bool CountedGrower::best_split(OpenCounts& open, std::size_t& feature, SlotCut& cut) {
+  const OpenNode& node = open.node;
   NodeStream stream(node.key);
   const std::size_t features = coded_.features();
-  const bool all = growth_.limits.max_features >= features;
-  if (all) count(node, 0, features);
+  const bool all = looks_at_all();
+  if (open.counts == kNotCounted) {
+    open.counts = take_counts();
+    if (all) count(node, 0, features, open.counts);
+  }
+  slots_ = tree_.counts[open.counts].data();
   draw_.choose(growth_.limits.max_features, stream, [&](std::size_t j) {
-    if (!all) count(node, j, j + 1);
+    if (!all) count(node, j, j + 1, open.counts);
     return constant(j);
   });
   const std::vector<std::uint32_t>& chosen = draw_.chosen();
@@ -157,13 +189,14 @@ bool CountedGrower::best_split(const OpenNode& node, std::size_t& feature, SlotC
 Sums CountedGrower::right_of(std::size_t feature, const SlotCut& cut) const noexcept {
   const std::size_t missing = coded_.missing_slot(feature);
   Sums right;
-  for (std::size_t slot = cut.below + 1; slot < missing; ++slot) add(right, tree_.slots[slot]);
-  if (!cut.cut.missing_left) add(right, tree_.slots[missing]);
+  for (std::size_t slot = cut.below + 1; slot < missing; ++slot) add(right, slots_[slot]);
+  if (!cut.cut.missing_left) add(right, slots_[missing]);
   return right;
 }
 
-void CountedGrower::apply(const OpenNode& node, std::size_t feature, const SlotCut& cut,
+void CountedGrower::apply(const OpenCounts& open, std::size_t feature, const SlotCut& cut,
                           std::vector<OpenNode>& frontier) {
+  const OpenNode& node = open.node;
   const std::size_t features = coded_.features();
   const std::size_t missing = coded_.missing_slot(feature);
   std::uint32_t* rows = tree_.rows.data() + node.first;
@@ -182,7 +215,7 @@ void CountedGrower::apply(const OpenNode& node, std::size_t feature, const SlotC
     n_right += left ? 0 : 1;
   }
   std::copy_n(room, n_right, rows + n_left);
-  const bool has_missing = tree_.slots[missing].w > 0.0;
+  const bool has_missing = slots_[missing].w > 0.0;
   const auto [left, right] =
       divide(growth_, nodes_, node, {.feature = feature, .cut = cut.cut},
              {.n_left = n_left,
@@ -190,8 +223,24 @@ void CountedGrower::apply(const OpenNode& node, std::size_t feature, const SlotC
               .above = cut.above == missing ? kMissingAbove : coded_.row_of(cut.above),
               .missing_left = has_missing ? cut.cut.missing_left : n_left > n - n_left,
               .right_total = right_total});
-  put(right, frontier);
-  put(left, frontier);
+  OpenCounts right_counts{.node = right};
+  OpenCounts left_counts{.node = left};
+  const bool right_open = put(right, frontier);
+  const bool left_open = put(left, frontier);
+  if (looks_at_all() && whole_) {
+    const bool left_is_small = n_left <= n - n_left;
+    OpenCounts& small = left_is_small ? left_counts : right_counts;
+    OpenCounts& large = left_is_small ? right_counts : left_counts;
+    if (left_is_small ? right_open : left_open) {
+      small.counts = take_counts();
+      large.counts = take_counts();
+      count(small.node, 0, features, small.counts);
+      subtract(tree_.counts[open.counts], tree_.counts[small.counts], tree_.counts[large.counts]);
+      if (!(left_is_small ? left_open : right_open)) tree_.spare.push_back(small.counts);
+    }
+  }
+  if (right_open) open_.push_back(right_counts);
+  if (left_open) open_.push_back(left_counts);
 }
 
 bool CountedGrower::pure(const OpenNode& node) const noexcept {

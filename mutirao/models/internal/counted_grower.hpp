@@ -8,7 +8,9 @@
 // pass over the slots finds the best cut exactly. Only one list of rows is split per node. Where a
 // node has too few rows for that, the rest of its tree is grown on sorted lists. Which way a node
 // is grown depends on numbers of rows and values alone. The sums are the same numbers added in
-// another order, which the rule for equal scores allows for.
+// another order, which the rule for equal scores allows for. The counts of the larger child are
+// what is left of its parent's without the smaller one, if weights are whole numbers: they are
+// exact, and a slot without rows must have no weight.
 
 #include <array>
 #include <cstddef>
@@ -28,7 +30,8 @@ struct CountedTree {
   std::vector<std::uint16_t> slot_of;  // tree rows x features
   std::vector<std::uint32_t> rows;     // rows of the tree; a node is a range of them, increasing
   std::vector<std::uint32_t> room;
-  std::vector<Sums> slots;  // of the node at hand
+  std::vector<std::vector<Sums>> counts;  // of nodes, sums per slot
+  std::vector<std::size_t> spare;         // of counts
 };
 
 class CountedGrower {
@@ -55,25 +58,37 @@ class CountedGrower {
     std::size_t above = 0;  // may be that of missing values
   };
 
-  void count(const OpenNode& node, std::size_t first_feature, std::size_t last_feature);
+  /// A node that is open, and where it has been counted, if it has.
+  struct OpenCounts {
+    OpenNode node;
+    std::size_t counts = kNotCounted;
+  };
+  static constexpr std::size_t kNotCounted = ~std::size_t{0};
+
+  bool looks_at_all() const noexcept { return growth_.limits.max_features >= coded_.features(); }
+  std::size_t take_counts();
+  void count(const OpenNode& node, std::size_t first_feature, std::size_t last_feature,
+             std::size_t counts);
   bool constant(std::size_t feature) const noexcept;
   SlotCut best_cut(std::size_t feature, const Sums& total) const noexcept;
   void consider_cuts(std::size_t feature, const Sums& total, bool missing_left,
                      SlotCut& best) const noexcept;
-  bool best_split(const OpenNode& node, std::size_t& feature, SlotCut& cut);
-  void apply(const OpenNode& node, std::size_t feature, const SlotCut& cut,
+  bool best_split(OpenCounts& open, std::size_t& feature, SlotCut& cut);
+  void apply(const OpenCounts& open, std::size_t feature, const SlotCut& cut,
              std::vector<OpenNode>& frontier);
   Sums right_of(std::size_t feature, const SlotCut& cut) const noexcept;
   bool pure(const OpenNode& node) const noexcept;
   void leaf(const OpenNode& node);
-  void put(const OpenNode& node, std::vector<OpenNode>& frontier);
+  bool put(const OpenNode& node, std::vector<OpenNode>& frontier);
 
   const Growth& growth_;
   const CodedRows& coded_;
   CountedTree& tree_;
   std::vector<GrownNode>& nodes_;
   FeatureDraw draw_;
-  std::vector<OpenNode> open_;
+  bool whole_ = true;  // all weights
+  std::vector<OpenCounts> open_;
+  const Sums* slots_ = nullptr;     // of the node at hand
   std::vector<SlotCut> slot_cuts_;  // per feature that is looked at
   std::vector<Cut> cuts_;
   std::vector<std::uint32_t> equals_;

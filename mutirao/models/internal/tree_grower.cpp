@@ -311,7 +311,15 @@ void set_thresholds(const TreeTask& task, std::vector<GrownNode>& nodes) {
     return task.coded != nullptr ? task.coded->value(task.coded->row(row)[feature])
                                  : seen(row, feature);
   };
-  for (GrownNode& node : nodes) {
+  constexpr std::size_t kAhead = 16;
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    if (task.coded != nullptr && i + kAhead < nodes.size()) {
+      const GrownNode& next = nodes[i + kAhead];
+      __builtin_prefetch(task.coded->row(next.below) + next.feature);
+      if (next.above != kMissingAbove)
+        __builtin_prefetch(task.coded->row(next.above) + next.feature);
+    }
+    GrownNode& node = nodes[i];
     if (node.is_leaf()) continue;
     node.threshold =
         node.above == kMissingAbove
