@@ -6,15 +6,13 @@
 
 #include "mutirao/core/error.hpp"
 #include "mutirao/models/internal/node_blocks.hpp"
-#include "mutirao/models/internal/node_word.hpp"
 #include "mutirao/models/internal/seen_matrix.hpp"
+#include "mutirao/models/internal/tree_check.hpp"
 #include "mutirao/models/internal/walk_kernels.hpp"
 #include "mutirao/models/ranked_matrix.hpp"
 
 namespace mutirao::models {
 namespace {
-
-using internal::NodeWord;
 
 /// Rows predicted together, at most. Every block goes through the whole forest, which the larger
 /// caches seldom hold: the fewer blocks, the less of it is read again.
@@ -170,58 +168,6 @@ void spread_probabilities(std::span<double> out, std::size_t count, std::size_t 
   }
 }
 
-/// Leaves of a tree, and its longest walk.
-struct Shape {
-  std::size_t leaves = 0;
-  std::size_t depth = 0;
-};
-
-/// Throws unless the words of a tree are one tree in depth-first order and none of its leaves is
-/// above `most`. One pass; whether a word is a leaf is as good as random, so no branch asks.
-Shape check_tree(std::span<const std::uint64_t> words, bool root_is_leaf, std::size_t n_features,
-                 std::uint64_t most) {
-  struct Pending {  // a right child: it comes behind the left subtree
-    std::uint64_t at;
-    std::uint32_t leaf;
-    std::uint32_t depth;
-  };
-  const unsigned feature_bits = TreeNodes::feature_bits(n_features);
-  std::vector<Pending> pending(64);
-  std::size_t open = 1;  // of them in use; the first is behind the tree
-  pending[0] = {words.size(), 0, 0};
-  std::uint32_t leaf = root_is_leaf ? 1 : 0;
-  std::uint32_t depth = 0;
-  bool bad = false;
-  Shape shape;
-  std::size_t at = 0;
-  while (at < words.size() && open != 0) {
-    const NodeWord node(words[at++]);
-    std::uint64_t jump = node.jump(feature_bits);
-    if (jump == NodeWord::far(feature_bits)) [[unlikely]] {
-      if (leaf == 0) {
-        bad |= at >= words.size();
-        jump = at < words.size() ? words[at++] : 0;
-      }
-    }
-    if (open + 1 >= pending.size()) [[unlikely]]
-      pending.resize(2 * pending.size());
-    const Pending next = pending[open - 1];
-    pending[open] = {at + jump, node.right_is_leaf() ? 1U : 0U, depth + 1};
-    bad |= leaf != 0 ? next.at != at || node.bits() > most
-                     : jump == 0 || node.feature(feature_bits) >= n_features;
-    shape.leaves += leaf;
-    shape.depth = std::max<std::size_t>(shape.depth, depth);
-    open = open + 1 - std::size_t{2} * leaf;
-    depth = leaf != 0 ? next.depth : depth + 1;
-    leaf = leaf != 0 ? next.leaf : (node.left_is_leaf() ? 1U : 0U);
-  }
-  if (bad || open != 0 || at != words.size()) {
-    throw core::CorruptFile("a tree of the model is not well formed",
-                            "train the model again; the file cannot be used");
-  }
-  return shape;
-}
-
 }  // namespace
 
 unsigned TreeNodes::feature_bits(std::size_t n_features) noexcept {
@@ -286,7 +232,7 @@ TreeNodes::TreeNodes(std::size_t n_features, std::span<const std::uint64_t> word
       throw core::CorruptFile("the trees of the model do not lie one behind the other");
   }
   const auto check = [this](std::size_t i, std::size_t /*lane*/) {
-    check_tree(words_of(i), roots_[i].is_leaf != 0, n_features_, most_of_leaf());
+    internal::check_tree(words_of(i), roots_[i].is_leaf != 0, n_features_, most_of_leaf());
   };
   if (words.size() > kThreadWords) {
     exec::CoreBudget::current().for_each(roots.size(), check);
@@ -300,11 +246,11 @@ void TreeNodes::set_level_orders(LevelOrders levels) {
 }
 
 std::size_t TreeNodes::leaves(std::size_t i) const {
-  return check_tree(words_of(i), roots_[i].is_leaf != 0, n_features_, most_of_leaf()).leaves;
+  return internal::shape_of(words_of(i), roots_[i].is_leaf != 0, feature_bits(n_features_)).leaves;
 }
 
 std::size_t TreeNodes::depth(std::size_t i) const {
-  return check_tree(words_of(i), roots_[i].is_leaf != 0, n_features_, most_of_leaf()).depth;
+  return internal::shape_of(words_of(i), roots_[i].is_leaf != 0, feature_bits(n_features_)).depth;
 }
 
 const internal::BlockedForest* TreeNodes::blocked(std::size_t n_rows,

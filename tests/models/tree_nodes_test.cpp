@@ -3,6 +3,8 @@
 #include <bit>
 #include <limits>
 #include <memory>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -10,6 +12,8 @@
 #include "mutirao/core/error.hpp"
 #include "mutirao/core/random.hpp"
 #include "mutirao/models/internal/grown_nodes.hpp"
+#include "mutirao/models/internal/node_word.hpp"
+#include "mutirao/models/internal/tree_check.hpp"
 
 namespace mutirao::models {
 namespace {
@@ -81,7 +85,97 @@ TEST(TreeNodes, PredictsManyRowsAsItPredictsFew) {
   }
 }
 
-TEST(TreeNodes, RefusesWordsThatAreNoTree) {
+/// A tree of so many splits, each of a leaf drawn at random.
+std::vector<GrownNode> random_tree(core::RandomStream& stream, std::size_t splits,
+                                   std::size_t n_features, std::size_t n_classes) {
+  std::vector<GrownNode> nodes(1);
+  for (std::size_t i = 0; i < splits; ++i) {
+    std::size_t leaf = stream.below(nodes.size());
+    while (!nodes[leaf].is_leaf()) leaf = stream.below(nodes.size());
+    nodes[leaf].feature = static_cast<std::uint32_t>(stream.below(n_features));
+    nodes[leaf].threshold = static_cast<float>(stream.uniform());
+    nodes[leaf].left = static_cast<std::uint32_t>(nodes.size());
+    nodes[leaf].right = nodes[leaf].left + 1;
+    nodes.resize(nodes.size() + 2);
+  }
+  for (GrownNode& node : nodes) {
+    node.value = stream.uniform();
+    if (n_classes > 0) node.distribution = static_cast<std::uint32_t>(stream.below(n_classes));
+  }
+  return nodes;
+}
+
+/// What internal::check_tree() lets pass, plainly: where the subtree ends that begins at a word, or
+/// nothing if it is none.
+struct PlainCheck {
+  std::span<const std::uint64_t> words;
+  std::size_t n_features;
+  std::uint64_t most_of_leaf;
+
+  std::optional<std::size_t> end_of(std::size_t at, bool is_leaf) const {
+    if (at >= words.size()) return std::nullopt;
+    if (is_leaf) return words[at] <= most_of_leaf ? std::optional(at + 1) : std::nullopt;
+    const unsigned bits = TreeNodes::feature_bits(n_features);
+    const internal::NodeWord node(words[at]);
+    std::uint64_t jump = node.jump(bits);
+    std::size_t left = at + 1;
+    if (jump == internal::NodeWord::far(bits)) {
+      if (left == words.size()) return std::nullopt;
+      jump = words[left++];
+    }
+    if (node.feature(bits) >= n_features) return std::nullopt;
+    const std::optional<std::size_t> right = end_of(left, node.left_is_leaf());
+    if (!right || *right - left != jump) return std::nullopt;
+    return end_of(*right, node.right_is_leaf());
+  }
+  bool good(bool root_is_leaf) const { return end_of(0, root_is_leaf) == words.size(); }
+};
+
+struct WordsCase {
+  std::size_t n_features;
+  std::size_t n_classes;
+  std::size_t splits;
+};
+
+class Words : public testing::TestWithParam<WordsCase> {};
+
+TEST_P(Words, AreATreeWhereAPlainCheckFindsOne) {
+  const auto [n_features, n_classes, splits] = GetParam();
+  core::RandomStream stream({1, n_features, splits});
+  const std::uint64_t most = n_classes > 2 ? n_classes - 1 : ~std::uint64_t{0};
+  std::size_t good = 0;
+  for (int i = 0; i < 1000; ++i) {
+    static internal::GrownTree grown;
+    if (i % 50 == 0) {
+      grown = internal::pack(
+          i == 100 ? chain(splits, true) : random_tree(stream, splits, n_features, n_classes),
+          n_features, 1.0, n_classes);
+    }
+    std::vector<std::uint64_t> words = grown.words;
+    for (std::size_t change = stream.below(3); change > 0; --change)
+      words[stream.below(words.size())] ^= std::uint64_t{1} << stream.below(64);
+    if (i % 7 == 0) words.resize(1 + stream.below(words.size()));
+    if (i % 9 == 0) words.resize(words.size() + stream.below(3));
+    const bool root_is_leaf = i % 10 == 0;
+    const bool expected = PlainCheck{words, n_features, most}.good(root_is_leaf);
+    bool found = true;
+    try {
+      internal::check_tree(words, root_is_leaf, n_features, most);
+    } catch (const core::CorruptFile&) {
+      found = false;
+    }
+    ASSERT_EQ(found, expected) << "round " << i;
+    good += expected ? 1 : 0;
+  }
+  EXPECT_GT(good, 100u);
+  EXPECT_LT(good, 900u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Trees, Words,
+                         testing::Values(WordsCase{3, 0, 40}, WordsCase{4, 0, 1},
+                                         WordsCase{20, 5, 30}, WordsCase{300000, 0, 900}));
+
+TEST(TreeNodes, OfWordsThatPassTheCheckPredict) {
   const internal::GrownTree grown = internal::pack(chain(40, true), 3, 1.0);
   const std::vector<TreeNodes::Root> roots = {{0, 0}};
   EXPECT_NO_THROW(TreeNodes(3, grown.words, roots, nullptr));
