@@ -1,5 +1,5 @@
 // Writes what the fuzzer begins with: a small model of every estimator, on columns of every kind,
-// and ensembles of two.
+// and ensembles of three.
 //
 //   make_corpus FOLDER
 
@@ -91,11 +91,13 @@ int main(int argc, char** argv) {
     }
   }
   const std::filesystem::path folder = argv[1];
-  ensemble_of({folder / "decision_tree.mutirao", folder / "ridge.mutirao"})
+  ensemble_of({folder / "decision_tree.mutirao", folder / "ridge.mutirao",
+               folder / "gradient_boosting.mutirao"})
       .save(folder / "ensemble.mutirao");
   for (const std::string classes : {"_2_classes", "_3_classes"}) {
     ensemble_of({folder / ("decision_tree" + classes + ".mutirao"),
-                 folder / ("logistic_regression" + classes + ".mutirao")})
+                 folder / ("logistic_regression" + classes + ".mutirao"),
+                 folder / ("k_neighbors" + classes + ".mutirao")})
         .save(folder / ("ensemble" + classes + ".mutirao"));
   }
 }

@@ -12,6 +12,7 @@
 
 #include "../fuzz/model_file_target.hpp"
 #include "mutirao/core/random.hpp"
+#include "mutirao/models/blend.hpp"
 #include "mutirao/models/internal/model_file.hpp"
 #include "mutirao/models/registry.hpp"
 
@@ -38,13 +39,17 @@ bool makes_a_model(std::string bytes, bool sign) {
   return test::read_and_predict(span);
 }
 
-TEST(HostileModelFile, TheCorpusHasAModelOfEveryEstimator) {
+TEST(HostileModelFile, TheCorpusHasAModelOfEveryEstimatorAndEnsembles) {
   const std::string folder = MUTIRAO_SOURCE_DIR "/tests/fuzz/corpus/";
   for (const EstimatorInfo& info : estimators()) {
     const bool regression = info.task == data::Task::kRegression;
     const std::string file = folder + info.name + (regression ? "" : "_3_classes") + ".mutirao";
     ASSERT_TRUE(std::filesystem::exists(file)) << file;
     EXPECT_EQ(Model::load(file).name(), info.name);
+  }
+  for (const char* ensemble : {"ensemble", "ensemble_2_classes", "ensemble_3_classes"}) {
+    const Model model = Model::load(folder + ensemble + ".mutirao");
+    EXPECT_EQ(dynamic_cast<const Blend&>(model.estimator()).members().size(), 3u) << ensemble;
   }
 }
 

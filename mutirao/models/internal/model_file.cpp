@@ -85,15 +85,16 @@ void sign_model_file(std::span<std::byte> bytes) {
   const std::span<std::byte> rest = bytes.subspan(sizeof prologue);
   if (prologue.header_bytes <= rest.size()) {
     auto* header_bytes = reinterpret_cast<std::uint8_t*>(rest.data());
-    flatbuffers::Verifier verifier(header_bytes, prologue.header_bytes);
-    if (file::VerifyHeaderBuffer(verifier)) {
+    // Before each sum again: where tables overlap, the last one may have spoilt the header.
+    const auto section = [&](flatbuffers::uoffset_t i) -> file::Section* {
+      flatbuffers::Verifier verifier(header_bytes, prologue.header_bytes);
+      if (!file::VerifyHeaderBuffer(verifier)) return nullptr;
       auto& sections = *file::GetMutableHeader(header_bytes)->mutable_sections();
-      for (flatbuffers::uoffset_t i = 0; i < sections.size(); ++i) {
-        file::Section& section = *sections.GetMutableObject(i);
-        if (section.offset() > bytes.size() || section.bytes() > bytes.size() - section.offset())
-          continue;
-        section.mutate_xxh3(sum_of(bytes.data() + section.offset(), section.bytes()));
-      }
+      return i < sections.size() ? sections.GetMutableObject(i) : nullptr;
+    };
+    for (flatbuffers::uoffset_t i = 0; file::Section* const at = section(i); ++i) {
+      if (at->offset() <= bytes.size() && at->bytes() <= bytes.size() - at->offset())
+        at->mutate_xxh3(sum_of(bytes.data() + at->offset(), at->bytes()));
     }
     prologue.header_sum = sum_of(rest.data(), prologue.header_bytes);
   }
