@@ -9,6 +9,7 @@
 #include "mutirao/core/file.hpp"
 #include "mutirao/data/csv.hpp"
 #include "mutirao/data/source.hpp"
+#include "mutirao/exec/core_budget.hpp"
 #include "mutirao/exec/process_executor.hpp"
 #include "mutirao/train/predict.hpp"
 
@@ -38,7 +39,10 @@ int run(const Typed& typed) {
   if (typed.out.empty()) {
     print_result(data::csv_of(predictions.table));
   } else if (typed.out.ends_with(".parquet")) {
-    process.submit({.name = "writing"}, data::write_parquet, typed.out, predictions.table).get();
+    process
+        .submit({.name = "writing"}, data::write_parquet, typed.out, predictions.table,
+                exec::available_cores())
+        .get();
   } else {
     core::AtomicFile out(typed.out);
     out.write(data::csv_of(predictions.table));

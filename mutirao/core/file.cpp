@@ -52,14 +52,18 @@ void AtomicFile::write(const void* data, std::size_t bytes) {
 }
 
 void AtomicFile::commit() {
-  if (::fsync(fd_.get()) != 0 || ::rename(unfinished_.c_str(), path_.c_str()) != 0)
-    fail_writing(path_, errno);
-  unfinished_.clear();
+  if (::fsync(fd_.get()) != 0) fail_writing(path_, errno);
+  commit_unsynced();
   // The name is on disk when its folder is.
   const std::filesystem::path folder = std::filesystem::path(path_).parent_path();
   const UniqueFd folder_fd(
       ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (folder_fd && ::fsync(folder_fd.get()) != 0 && errno != EINVAL) fail_writing(path_, errno);
+}
+
+void AtomicFile::commit_unsynced() {
+  if (::rename(unfinished_.c_str(), path_.c_str()) != 0) fail_writing(path_, errno);
+  unfinished_.clear();
 }
 
 AppendFile::AppendFile(std::string path)
@@ -116,6 +120,11 @@ std::string read_file(const std::string& path) {
     if (count == 0) return text;
     text.append(buffer, static_cast<std::size_t>(count));
   }
+}
+
+void sync_path(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd || (::fsync(fd.get()) != 0 && errno != EINVAL)) fail_writing(path, errno);
 }
 
 }  // namespace mutirao::core

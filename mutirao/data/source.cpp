@@ -99,7 +99,7 @@ namespace {
 }  // namespace
 
 Table read_table(const std::string&, const ReadOptions&) { refuse(); }
-void write_parquet(const std::string&, const Table&) { refuse(); }
+void write_parquet(const std::string&, const Table&, std::size_t) { refuse(); }
 std::string duckdb_version() { refuse(); }
 
 #else
@@ -232,6 +232,9 @@ Table read_files(DuckDbConnection& connection, const std::string& source,
   return read_csv(connection, files, text_columns);
 }
 
+constexpr std::size_t kFewestRowsInGroup = 8192;
+constexpr std::size_t kMostRowsInGroup = 122'880;  // as DuckDB has it by default
+
 // The query without what may follow its last word, so that it can stand in parentheses.
 std::string bare_query(std::string query) {
   while (!query.empty() &&
@@ -349,8 +352,9 @@ Table read_table(const std::string& source, const ReadOptions& options) {
   }
 }
 
-void write_parquet(const std::string& path, const Table& table) {
-  DuckDbConnection connection(1);
+void write_parquet(const std::string& path, const Table& table, std::size_t threads) {
+  threads = std::max<std::size_t>(1, threads);
+  DuckDbConnection connection(threads);
   core::AtomicFile file(path);
   try {
     std::string columns;
@@ -362,8 +366,14 @@ void write_parquet(const std::string& path, const Table& table) {
     }
     connection.query(fmt::format("CREATE TABLE written ({})", columns));
     append_rows(connection, table);
-    connection.query(fmt::format("COPY written TO {} (FORMAT parquet, COMPRESSION zstd)",
-                                 sql_literal(file.unfinished_path())));
+    // A row group is what one thread compresses. Our own file is written to, not one of DuckDB's
+    // that takes its place: what commit() puts on disk is the file that it has open.
+    const std::size_t group =
+        std::clamp((table.rows() + threads - 1) / threads, kFewestRowsInGroup, kMostRowsInGroup);
+    connection.query(
+        fmt::format("COPY written TO {} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, "
+                    "ROW_GROUP_SIZE {}, USE_TMP_FILE false)",
+                    sql_literal(file.unfinished_path()), group));
   } catch (const DuckDbError& error) {
     const std::string message = error.what();
     const bool full = message.find("No space left") != std::string::npos;

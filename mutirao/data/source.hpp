@@ -54,8 +54,9 @@ std::string short_name(const std::string& source);
 /// quotes is counted.
 std::string position_of_row(const std::string& source, const Table& table, std::size_t row);
 
-/// Writes columns of equal length to a Parquet file, atomically. Throws core::IoError.
-void write_parquet(const std::string& path, const Table& table);
+/// Writes columns of equal length to a Parquet file, atomically, with so many threads. Throws
+/// core::IoError.
+void write_parquet(const std::string& path, const Table& table, std::size_t threads = 1);
 
 /// The version of the DuckDB library that would be used ("v1.4.4"); core::Unsupported says why
 /// there is none.

@@ -13,6 +13,7 @@
 #include "mutirao/core/error.hpp"
 #include "mutirao/data/source.hpp"
 #include "mutirao/train/candidates.hpp"
+#include "mutirao/train/internal/disk_queue.hpp"
 #include "mutirao/train/internal/history.hpp"
 
 namespace mutirao::train {
@@ -147,7 +148,8 @@ std::string one_line(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-RunFolder::RunFolder(std::string path, const TrainConfig& config) : path_(std::move(path)) {
+RunFolder::RunFolder(std::string path, const TrainConfig& config)
+    : path_(std::move(path)), disk_(std::make_unique<internal::DiskQueue>()) {
   std::error_code error;
   const fs::file_status status = fs::status(path_, error);
   if (fs::exists(status) && !fs::is_directory(status)) {
@@ -178,7 +180,8 @@ RunFolder::RunFolder(std::string path, const TrainConfig& config) : path_(std::m
   }
 }
 
-RunFolder::RunFolder(Existing, std::string path) : path_(std::move(path)), keep_(true) {
+RunFolder::RunFolder(Existing, std::string path)
+    : path_(std::move(path)), keep_(true), disk_(std::make_unique<internal::DiskQueue>()) {
   if (!is_run_folder(path_)) {
     throw core::InvalidInput(fmt::format("{} is not the folder of a run", path_),
                              "name a folder that mutirao train has made");
@@ -264,6 +267,16 @@ Json RunFolder::append(const std::string& event, const Json& fields) {
   }
   events_->append_line(one_line(json));
   return json;
+}
+
+void RunFolder::sync_soon(const std::vector<std::string>& relative) {
+  for (const std::string& each : relative) disk_->put(inside(each));
+  disk_->put(inside(kEventsFile));
+}
+
+void RunFolder::sync() {
+  sync_soon();
+  disk_->wait();
 }
 
 RunResult read_run(const std::string& path) {

@@ -11,6 +11,7 @@
 // Lifetime: a RunFolder that is destroyed before keep() removes what it made.
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +21,10 @@
 #include "mutirao/train/result.hpp"
 
 namespace mutirao::train {
+
+namespace internal {
+class DiskQueue;
+}
 
 /// runs/<data>-<UTC time>, with a number behind it if that is taken.
 std::string default_run_path(const std::string& data);
@@ -52,8 +57,11 @@ class RunFolder {
   void set_elapsed_before(double seconds) noexcept { elapsed_before_ = seconds; }
   /// Appends one event; "time" and "elapsed" are added. Returns it.
   Json append(const std::string& event, const Json& fields);
-  /// Puts the events on disk.
-  void sync() { events_->sync(); }
+  /// Puts files inside on disk, and then the events, while the program goes on. What the disk
+  /// refused of it is thrown by a later call, or by sync().
+  void sync_soon(const std::vector<std::string>& relative = {});
+  /// Puts the events on disk, and waits for it.
+  void sync();
   /// Makes a folder inside, if it is not there.
   void make_folder(const std::string& relative) const;
   /// From now on the folder stays, whatever happens.
@@ -72,6 +80,7 @@ class RunFolder {
   double elapsed_before_ = 0.0;
   std::string earlier_events_;
   std::optional<core::AppendFile> events_;
+  const std::unique_ptr<internal::DiskQueue> disk_;
 };
 
 /// What a run found, from its events. A run that did not end counts as interrupted.

@@ -118,6 +118,25 @@ TEST_F(FileTest, WhoeverHasTheOldFileOpenKeepsReadingIt) {
   EXPECT_EQ(text, "old");
 }
 
+TEST_F(FileTest, AFileThatNeedNotBeOnDiskIsWholeToo) {
+  folder_.write("f", "what was there");
+  AtomicFile file(path());
+  file.write("new");
+  EXPECT_EQ(read_file(path()), "what was there");
+  file.commit_unsynced();
+  EXPECT_EQ(read_file(path()), "new");
+  EXPECT_THAT(names(), testing::ElementsAre("f"));
+}
+
+TEST_F(FileTest, FilesAndFoldersArePutOnDiskByName) {
+  folder_.write("f", "x");
+  sync_path(path());
+  sync_path(folder_.path());
+  const IoError error = io_error_of([&] { sync_path(path("none")); });
+  EXPECT_EQ(error.error_number(), ENOENT);
+  EXPECT_THAT(error.what(), HasSubstr("cannot write " + path("none")));
+}
+
 TEST_F(FileTest, AnEmptyAtomicFileIsAFile) {
   AtomicFile(path()).commit();
   EXPECT_EQ(read_file(path()), "");

@@ -1,8 +1,10 @@
 #include "mutirao/data/source.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <iterator>
+#include <numeric>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -196,6 +198,19 @@ TEST_F(Source, WritesMoreRowsThanOneVectorHolds) {
       ASSERT_EQ(table.at("t").levels[table.at("t").codes[row]], texts[row]);
     }
   }
+}
+
+TEST_F(Source, SeveralThreadsWriteTheRowsInTheirOrder) {
+  std::vector<double> numbers(30'000);
+  std::iota(numbers.begin(), numbers.end(), 0.0);
+  Table written;
+  written.add(number_column("x", numbers));
+  for (const std::size_t threads : {0u, 3u}) {
+    write_parquet(folder_.file("t.parquet"), written, threads);
+    const Table table = read_table(folder_.file("t.parquet"));
+    EXPECT_TRUE(std::ranges::equal(table.at("x").numbers.span(), numbers)) << threads;
+  }
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_.path()), {}), 1);
 }
 
 TEST_F(Source, WritesOddNamesAndATableOfNoRows) {

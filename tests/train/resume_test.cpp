@@ -186,6 +186,15 @@ TEST_F(Resume, ADamagedFoldIsDoneAgain) {
   EXPECT_EQ(scores(resume(path("run"))), scores(train(config(), {.out = path("whole")})));
 }
 
+TEST_F(Resume, WhatDeadProcessesWereWritingIsRemoved) {
+  ASSERT_TRUE(begin("run", 30, config()));
+  for (const char* name : {"oof.parquet", "models/small.mutirao", "folds/small.1"})
+    folder_.write("run/" + std::string(name) + ".1.unfinished", "half");
+  resume(path("run"));
+  for (const auto& entry : fs::recursive_directory_iterator(path("run")))
+    EXPECT_FALSE(entry.path().string().ends_with(".unfinished")) << entry.path();
+}
+
 TEST_F(Resume, ACandidateThatFailedStaysFailed) {
   TrainConfig asked = config();
   asked.set["small"]["max_samples"] = "5000";

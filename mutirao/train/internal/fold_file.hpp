@@ -19,7 +19,8 @@ namespace mutirao::train::internal {
 /// "folds/small.1" for fold 0, relative to the run folder.
 std::string fold_file(const std::string& label, std::uint32_t fold);
 
-/// Writes predictions and probabilities, atomically. Throws core::IoError.
+/// Writes predictions and probabilities, atomically, and does not wait for the disk. Throws
+/// core::IoError.
 void write_fold(const std::string& path, const FitResult& result);
 
 /// Predictions and probabilities; nothing when the file is not there, is damaged, or is not of this

@@ -75,7 +75,7 @@ RunResult Run::go() {
   folder_.make_folder("models");
   folder_.make_folder("folds");
   describe_data();
-  folder_.sync();
+  folder_.sync_soon();
   plan_candidates();
   scheduler_.emplace(*plan_, *this);
   scheduler_->run();
@@ -376,7 +376,10 @@ void Run::end_with(const CandidateResult& row) {
   Json ended = {{"candidate", to_json(row)}};
   if (const Json details = to_json(row.details); !details.empty()) ended["details"] = details;
   event("candidate_ended", ended);
-  folder_.sync();
+  std::vector<std::string> folds;
+  for (std::uint32_t fold = 0; fold < folds_; ++fold) folds.push_back(fold_file(row.model, fold));
+  folds.emplace_back("folds");
+  folder_.sync_soon(folds);
 }
 
 /// Concludes the candidates that the time limit has not let end.
@@ -455,7 +458,7 @@ void Run::take_ensemble(const EnsembleTask& task, const EnsembleResult& result) 
 /// What processes that died were writing.
 void Run::remove_unfinished() {
   std::error_code error;
-  for (const char* folder : {"models", "folds"}) {
+  for (const char* folder : {"", "models", "folds"}) {
     for (const fs::directory_entry& entry : fs::directory_iterator(folder_.inside(folder), error)) {
       if (entry.path().filename().string().ends_with(core::kUnfinishedSuffix))
         fs::remove(entry.path(), error);
@@ -480,7 +483,8 @@ void Run::write_predictions() {
   if (found_.empty()) return;
   data_process_
       .submit({.name = "writing oof.parquet"}, data::write_parquet, folder_.inside("oof.parquet"),
-              out_of_fold_table(data_, config_.target, config_.id, found_))
+              out_of_fold_table(data_, config_.target, config_.id, found_),
+              exec::CoreBudget::current().cores())
       .get();
 }
 
