@@ -2,6 +2,7 @@
 
 #include "mutirao/models/internal/gram_kernels.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -70,6 +71,41 @@ TEST(GramKernels, AddForSeveralOutputsWhatTheyAddForEach) {
       }
       EXPECT_EQ(scores, expected) << name_of(set);
       EXPECT_EQ(slopes, expected_slopes) << name_of(set);
+    }
+  }
+}
+
+TEST(GramKernels, AddTheProductsOfALowerTriangle) {
+  core::RandomStream stream({4});
+  for (int round = 0; round < 100; ++round) {
+    const std::size_t cols = 1 + stream.below(20);
+    const std::size_t rows = (cols + kGramLanes - 1) / kGramLanes * kGramLanes;
+    std::vector<double> lower(rows * cols, 0.0);
+    for (std::size_t j = 0; j < cols; ++j) {
+      for (std::size_t i = j; i < cols; ++i) lower[j * rows + i] = test::normal(stream);
+    }
+    std::vector<double> values = random_numbers(rows, stream);
+    std::fill(values.begin() + static_cast<std::ptrdiff_t>(cols), values.end(), 0.0);
+    std::vector<double> first;
+    for (const core::InstructionSet set : instruction_sets()) {
+      std::vector<double> product(rows, 1.0);
+      std::vector<double> transposed(cols, 1.0);
+      gram_kernels(set).add_lower(lower.data(), rows, cols, values.data(), product.data());
+      gram_kernels(set).add_lower_transposed(lower.data(), rows, cols, values.data(),
+                                             transposed.data());
+      for (std::size_t i = 0; i < cols; ++i) {
+        double expected = 1.0;
+        double expected_transposed = 1.0;
+        for (std::size_t j = 0; j < cols; ++j) {
+          expected += lower[j * rows + i] * values[j];
+          expected_transposed += lower[i * rows + j] * values[j];
+        }
+        EXPECT_NEAR(product[i], expected, 1e-12);
+        EXPECT_NEAR(transposed[i], expected_transposed, 1e-12);
+      }
+      product.insert(product.end(), transposed.begin(), transposed.end());
+      if (first.empty()) first = product;
+      EXPECT_EQ(product, first) << name_of(set);
     }
   }
 }

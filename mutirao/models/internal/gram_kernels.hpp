@@ -29,6 +29,12 @@ struct GramKernels {
                      const double* coefficients, std::size_t outputs, double* out);
   void (*add_slopes)(const double* block, std::size_t rows, std::size_t cols, const double* values,
                      std::size_t outputs, double* products);
+  /// out += lower x values, and out += lower transposed x values. A block of at least as many rows
+  /// as columns, zeros above its diagonal and below row `cols`: rows of both vectors likewise.
+  void (*add_lower)(const double* lower, std::size_t rows, std::size_t cols, const double* values,
+                    double* out);
+  void (*add_lower_transposed)(const double* lower, std::size_t rows, std::size_t cols,
+                               const double* values, double* out);
 };
 
 const GramKernels& gram_kernels(core::InstructionSet set);

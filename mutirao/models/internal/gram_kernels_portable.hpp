@@ -11,8 +11,17 @@ inline __attribute__((always_inline)) double added(const Lanes& lanes) {
   return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
 }
 
+/// Lanes anywhere in memory. Copied as bytes, an array of Lanes would be built in memory, in
+/// halves.
+using LanesInMemory =
+    double __attribute__((vector_size(kGramLanes * sizeof(double)), aligned(8), may_alias));
+
 inline __attribute__((always_inline)) void load(const double* from, Lanes& lanes) {
-  __builtin_memcpy(&lanes, from, sizeof lanes);
+  lanes = *reinterpret_cast<const LanesInMemory*>(from);
+}
+
+inline __attribute__((always_inline)) void store(const Lanes& lanes, double* to) {
+  *reinterpret_cast<LanesInMemory*>(to) = lanes;
 }
 
 /// Rows x Cols products at once: columns i.. with columns j..
@@ -23,10 +32,13 @@ inline __attribute__((always_inline)) void add_products(const double* left, cons
   Lanes sums[Rows][Cols] = {};
   for (std::size_t k = 0; k < rows; k += kGramLanes) {
     Lanes a[Rows];
+#pragma GCC unroll 4
     for (std::size_t i = 0; i < Rows; ++i) load(left + i * rows + k, a[i]);
+#pragma GCC unroll 4
     for (std::size_t j = 0; j < Cols; ++j) {
       Lanes b;
       load(right + j * rows + k, b);
+#pragma GCC unroll 4
       for (std::size_t i = 0; i < Rows; ++i) sums[i][j] += a[i] * b;
     }
   }
@@ -75,19 +87,27 @@ inline __attribute__((always_inline)) void add_some_scores(const double* block, 
                                                            const double* coefficients,
                                                            double* out) {
   Lanes sums[Outputs][Runs];
+#pragma GCC unroll 4
   for (std::size_t c = 0; c < Outputs; ++c) {
+#pragma GCC unroll 2
     for (std::size_t r = 0; r < Runs; ++r) load(out + c * rows + r * kGramLanes, sums[c][r]);
   }
   for (std::size_t j = 0; j < cols; ++j) {
     Lanes values[Runs];
+#pragma GCC unroll 2
     for (std::size_t r = 0; r < Runs; ++r) load(block + j * rows + r * kGramLanes, values[r]);
+#pragma GCC unroll 4
     for (std::size_t c = 0; c < Outputs; ++c) {
       const double coefficient = coefficients[c * cols + j];
+#pragma GCC unroll 2
       for (std::size_t r = 0; r < Runs; ++r) sums[c][r] += coefficient * values[r];
     }
   }
-  for (std::size_t c = 0; c < Outputs; ++c)
-    __builtin_memcpy(out + c * rows, sums[c], sizeof sums[c]);
+#pragma GCC unroll 4
+  for (std::size_t c = 0; c < Outputs; ++c) {
+#pragma GCC unroll 2
+    for (std::size_t r = 0; r < Runs; ++r) store(sums[c][r], out + c * rows + r * kGramLanes);
+  }
 }
 
 /// Calls take.operator()<N>(c) for N outputs from c on, at most four at a time.
@@ -121,4 +141,35 @@ void add_slopes(const double* block, std::size_t rows, std::size_t cols, const d
       add_products<Outputs, 2>(own, block + j * rows, rows, to + j, cols);
     if (j < cols) add_products<Outputs, 1>(own, block + j * rows, rows, to + j, cols);
   });
+}
+
+/// The first row of `column` that is of a lower triangle, rounded down to whole lanes.
+inline std::size_t first_lower(std::size_t column) { return column / kGramLanes * kGramLanes; }
+
+void add_lower(const double* lower, std::size_t rows, std::size_t cols, const double* values,
+               double* out) {
+  for (std::size_t j = 0; j < cols; ++j) {
+    for (std::size_t i = first_lower(j); i < rows; i += kGramLanes) {
+      Lanes sum;
+      Lanes column;
+      load(out + i, sum);
+      load(lower + j * rows + i, column);
+      store(sum + values[j] * column, out + i);
+    }
+  }
+}
+
+void add_lower_transposed(const double* lower, std::size_t rows, std::size_t cols,
+                          const double* values, double* out) {
+  for (std::size_t j = 0; j < cols; ++j) {
+    Lanes sum = {};
+    for (std::size_t i = first_lower(j); i < rows; i += kGramLanes) {
+      Lanes left;
+      Lanes column;
+      load(values + i, left);
+      load(lower + j * rows + i, column);
+      sum += left * column;
+    }
+    out[j] += added(sum);
+  }
 }
