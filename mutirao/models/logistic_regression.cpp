@@ -10,7 +10,6 @@
 #include "mutirao/core/error.hpp"
 #include "mutirao/models/internal/exponential.hpp"
 #include "mutirao/models/internal/linear_problem.hpp"
-#include "mutirao/models/internal/linear_values.hpp"
 #include "mutirao/models/internal/logistic_parameters.hpp"
 #include "mutirao/models/internal/newton.hpp"
 #include "mutirao/models/internal/sections.hpp"
@@ -54,6 +53,20 @@ SeenClasses see(const TrainingSet& training, std::size_t n_classes, bool balance
   return seen;
 }
 
+/// Numbers near the means of the columns in these rows.
+std::vector<double> shifts_of(const TrainingSet& training, std::span<const std::uint32_t> rows,
+                              bool fit_intercept, const FitContext& context) {
+  std::vector<double> shifts(training.x.cols, 0.0);
+  if (!fit_intercept) return shifts;
+  TrainingSet learned = training;
+  learned.rows = rows;
+  internal::ColumnBlocks blocks(learned, internal::all_columns(learned),
+                                internal::budget_of(context), context.max_cores);
+  blocks.guess_shifts();
+  for (std::size_t j = 0; j < shifts.size(); ++j) shifts[j] = blocks.shifts()[j].first;
+  return shifts;
+}
+
 }  // namespace
 
 LogisticRegression::LogisticRegression(Options options) : options_(std::move(options)) {
@@ -64,29 +77,37 @@ void LogisticRegression::fit(const TrainingSet& training, const FitContext& cont
   const std::size_t n_classes = check_classes(training);
   internal::throw_if_stopped(context);
   const SeenClasses seen = see(training, n_classes, options_.class_weight == "balanced");
-  std::vector<std::uint32_t> classes(training.x.rows, 0);
-  std::vector<double> weights(training.x.rows, 0.0);
+  internal::ClassedRows rows;
+  const std::size_t most = training.rows ? training.rows->size() : training.x.rows;
+  rows.rows.reserve(most);
+  rows.classes.reserve(most);
+  rows.weights.reserve(most + internal::kGramLanes);
   double total = 0.0;
   internal::for_each_row(training, [&](std::size_t row, double weight) {
     const auto c = static_cast<std::size_t>(training.y[row]);
-    classes[row] = seen.place[c];
-    weights[row] = weight * seen.weight[c];
-    total += weights[row];
+    rows.rows.push_back(static_cast<std::uint32_t>(row));
+    rows.classes.push_back(seen.place[c]);
+    rows.weights.push_back(weight * seen.weight[c]);
+    total += rows.weights.back();
   });
   if (!std::isfinite(total)) {
     throw core::InvalidInput("the sample weights are too large to be summed",
                              "divide them all by one number");
   }
   exec::CoreBudget& budget = internal::budget_of(context);
-  // Of the mean loss: the objective divided by C and by the weight of all rows.
-  const double penalty = options_.penalty == "none" ? 0.0 : 1.0 / (options_.C * total);
-  internal::LogisticProblem problem(training, std::move(classes), std::move(weights),
-                                    seen.classes.size(), options_.fit_intercept, penalty, budget,
-                                    context.max_cores);
+  const std::vector<double> shifts =
+      shifts_of(training, rows.rows, options_.fit_intercept, context);
+  internal::LogisticProblem problem(
+      training.x, shifts, std::move(rows),
+      {.n_classes = seen.classes.size(),
+       .fit_intercept = options_.fit_intercept,
+       // Of the mean loss: the objective divided by C and by the weight of all rows.
+       .penalty = options_.penalty == "none" ? 0.0 : 1.0 / (options_.C * total),
+       .max_cores = context.max_cores},
+      budget);
   const internal::NewtonResult found =
       internal::minimise(problem, options_.tol / total, options_.max_iter, context);
-  if (found.parameters.cwiseAbs().maxCoeff() == 0.0 && !found.converged && found.steps == 0)
-    internal::throw_too_large(training, budget, context.max_cores);
+  if (!found.finite) internal::throw_too_large(training, budget, context.max_cores);
   if (!found.converged && context.warn) {
     context.warn(
         fmt::format("{} has not converged: after {} steps the largest slope is {:.3g}, and tol is "
@@ -101,10 +122,7 @@ void LogisticRegression::fit(const TrainingSet& training, const FitContext& cont
     const double* row = found.parameters.data() + c * problem.stride();
     coefficients.insert(coefficients.end(), row, row + p);
     long double intercept = options_.fit_intercept ? row[p] : 0.0;
-    for (std::size_t j = 0; j < p; ++j) {
-      const internal::Shift& shift = problem.shifts()[j];
-      intercept -= row[j] * (static_cast<long double>(shift.first) + shift.second);
-    }
+    for (std::size_t j = 0; j < p; ++j) intercept -= row[j] * static_cast<long double>(shifts[j]);
     intercepts.push_back(static_cast<double>(intercept));
   }
   coefficients_ = std::move(coefficients);
@@ -123,46 +141,93 @@ std::unique_ptr<Estimator> LogisticRegression::clone() const {
   return std::make_unique<LogisticRegression>(options_);
 }
 
+template <class Take>
+void LogisticRegression::score(data::MatrixView x,
+                               std::optional<std::span<const std::uint32_t>> rows, std::size_t n,
+                               exec::CoreBudget& budget, const Take& take) const {
+  // Of differences, infinite scores would make no numbers.
+  constexpr double kMost = 1e300;
+  constexpr std::size_t kRows = 64;    // of a block, and
+  constexpr std::size_t kBlocks = 32;  // of them a unit of work
+  const internal::GramKernels& kernels = internal::gram_kernels(core::instruction_set());
+  const std::size_t outputs = intercepts_.size();
+  budget.for_each((n + kRows * kBlocks - 1) / (kRows * kBlocks), [&](std::size_t unit,
+                                                                     std::size_t) {
+    std::vector<double> block(kRows * n_features_);
+    std::vector<double> scores(kRows * outputs);
+    const std::size_t last = std::min(n, (unit + 1) * kRows * kBlocks);
+    for (std::size_t first = unit * kRows * kBlocks; first < last; first += kRows) {
+      const std::size_t count = std::min(kRows, last - first);
+      for (std::size_t j = 0; j < n_features_; ++j) {
+        const double* column = x.column(j).data();
+        double* to = block.data() + j * kRows;
+        if (rows) {
+          for (std::size_t k = 0; k < count; ++k) to[k] = column[(*rows)[first + k]];
+        } else {
+          std::copy_n(column + first, count, to);
+        }
+      }
+      for (std::size_t c = 0; c < outputs; ++c)
+        std::fill_n(scores.begin() + static_cast<std::ptrdiff_t>(c * kRows), kRows, intercepts_[c]);
+      kernels.add_scores(block.data(), kRows, n_features_, coefficients_.data(), outputs,
+                         scores.data());
+      for (std::size_t at = 0; at < outputs * kRows; ++at) {
+        const std::size_t k = at % kRows;
+        if (k >= count) continue;
+        if (std::isnan(scores[at])) {
+          throw core::InvalidInput(
+              fmt::format("a value is missing, or too large, in row {} of what {} is to predict",
+                          rows ? (*rows)[first + k] : first + k, kName),
+              "fill the empty cells, and scale the columns");
+        }
+        scores[at] = std::clamp(scores[at], -kMost, kMost);
+      }
+      take(first, count, scores.data(), kRows);
+    }
+  });
+}
+
+void LogisticRegression::predict_rows(data::MatrixView x,
+                                      std::optional<std::span<const std::uint32_t>> rows,
+                                      std::span<double> out, exec::CoreBudget& budget) const {
+  // The likeliest class has the highest score: no probability is needed.
+  score(x, rows, out.size(), budget,
+        [&](std::size_t first, std::size_t count, const double* scores, std::size_t stride) {
+          for (std::size_t k = 0; k < count; ++k) {
+            std::size_t best = intercepts_.size() == 1 && scores[k] > 0.0 ? 1 : 0;
+            for (std::size_t c = 1; c < intercepts_.size(); ++c) {
+              if (scores[c * stride + k] > scores[best * stride + k]) best = c;
+            }
+            out[first + k] = seen_[best];
+          }
+        });
+}
+
 void LogisticRegression::predict_proba_rows(data::MatrixView x,
                                             std::optional<std::span<const std::uint32_t>> rows,
                                             std::span<double> out, exec::CoreBudget& budget) const {
-  const std::size_t n = out.size() / n_classes_;
   const std::size_t outputs = intercepts_.size();
-  std::vector<double> scores(n * outputs);
-  for (std::size_t c = 0; c < outputs; ++c) {
-    internal::linear_values(
-        x, rows, std::span<const double>(coefficients_).subspan(c * n_features_, n_features_),
-        intercepts_[c], std::span<double>(scores).subspan(c * n, n), budget);
-  }
-  // Of differences, infinite scores would make no numbers.
-  constexpr double kMost = 1e300;
-  for (std::size_t at = 0; at < scores.size(); ++at) {
-    if (std::isnan(scores[at])) {
-      const std::size_t i = at % n;
-      throw core::InvalidInput(fmt::format("a value is missing, or too large, in row {} of what {} "
-                                           "is to predict",
-                                           rows ? (*rows)[i] : i, kName),
-                               "fill the empty cells, and scale the columns");
-    }
-    scores[at] = std::clamp(scores[at], -kMost, kMost);
-  }
   std::fill(out.begin(), out.end(), 0.0);
-  for (std::size_t i = 0; i < n; ++i) {
-    double* row = out.data() + i * n_classes_;
-    if (outputs == 1) {
-      const double small = internal::exp_of_negative(-std::abs(scores[i]));
-      const double likely = 1.0 / (1.0 + small);
-      row[seen_[scores[i] >= 0.0 ? 1 : 0]] = likely;
-      row[seen_[scores[i] >= 0.0 ? 0 : 1]] = small * likely;
-      continue;
-    }
-    double highest = scores[i];
-    for (std::size_t c = 1; c < outputs; ++c) highest = std::max(highest, scores[c * n + i]);
-    double sum = 0.0;
-    for (std::size_t c = 0; c < outputs; ++c)
-      sum += row[seen_[c]] = internal::exp_of_negative(scores[c * n + i] - highest);
-    for (std::size_t c = 0; c < outputs; ++c) row[seen_[c]] /= sum;
-  }
+  score(x, rows, out.size() / n_classes_, budget,
+        [&](std::size_t first, std::size_t count, const double* scores, std::size_t stride) {
+          for (std::size_t k = 0; k < count; ++k) {
+            double* row = out.data() + (first + k) * n_classes_;
+            const double* own = scores + k;
+            if (outputs == 1) {
+              const double small = internal::exp_of_negative(-std::abs(*own));
+              const double likely = 1.0 / (1.0 + small);
+              row[seen_[*own >= 0.0 ? 1 : 0]] = likely;
+              row[seen_[*own >= 0.0 ? 0 : 1]] = small * likely;
+              continue;
+            }
+            double highest = *own;
+            for (std::size_t c = 1; c < outputs; ++c) highest = std::max(highest, own[c * stride]);
+            double sum = 0.0;
+            for (std::size_t c = 0; c < outputs; ++c)
+              sum += row[seen_[c]] = internal::exp_of_negative(own[c * stride] - highest);
+            for (std::size_t c = 0; c < outputs; ++c) row[seen_[c]] /= sum;
+          }
+        });
 }
 
 void LogisticRegression::save(SectionWriter& writer) const {

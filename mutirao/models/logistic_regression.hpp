@@ -6,8 +6,9 @@
 //   C sum w log loss + |coefficients|^2 / 2
 // (without the last term when penalty is "none") on the columns as they are given; nothing is
 // standardised here, and intercepts cost nothing. Guarantees: models/estimator.hpp; the minimum is
-// reached to about ten digits. Algorithm: Newton's method, its steps solved by conjugate gradients
-// that the blocks of the Hessian precondition (for two classes exactly), with a line search.
+// reached to about ten digits. Algorithm: Newton's method with a line search, from what a sample of
+// many rows begins with; its steps are solved by conjugate gradients, preconditioned with the
+// Hessian of few parameters or the blocks of many, over the rows that are not told apart perfectly.
 // Classes without a row have probability 0. Thread safety: models/estimator.hpp. Failure: the same,
 // and core::InvalidInput when all rows are of one class, or for a missing or infinite value, which
 // it names. A fit that ends at max_iter is a result, with FitContext::warn.
@@ -68,8 +69,16 @@ class LogisticRegression final : public Classifier {
   void load(const SectionReader& reader) override;
 
  private:
+  void predict_rows(data::MatrixView x, std::optional<std::span<const std::uint32_t>> rows,
+                    std::span<double> out, exec::CoreBudget& budget) const override;
   void predict_proba_rows(data::MatrixView x, std::optional<std::span<const std::uint32_t>> rows,
                           std::span<double> out, exec::CoreBudget& budget) const override;
+
+  /// take(first, count, scores, stride): of `count` rows from `first` on, from any thread, the
+  /// scores, a run of `stride` per output; none is missing or infinite.
+  template <class Take>
+  void score(data::MatrixView x, std::optional<std::span<const std::uint32_t>> rows, std::size_t n,
+             exec::CoreBudget& budget, const Take& take) const;
 
   Options options_;
   std::vector<double> coefficients_;

@@ -31,6 +31,36 @@ test::Problem classes(std::size_t rows, std::size_t cols, std::size_t n_classes)
   return problem;
 }
 
+/// The largest slope of C x loss + |coefficients|^2 / 2 at a model of three classes, C = 1.
+double steepest(const LogisticRegression& model, const data::Matrix& x,
+                const std::vector<double>& y) {
+  const std::size_t p = x.cols();
+  const data::MatrixView view = x;
+  std::vector<long double> slopes(3 * (p + 1), 0.0L);
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    std::vector<long double> scores(3);
+    for (std::size_t c = 0; c < 3; ++c) {
+      scores[c] = model.intercepts()[c];
+      for (std::size_t j = 0; j < p; ++j) scores[c] += model.coefficients()[c * p + j] * view(i, j);
+    }
+    const long double top = *std::max_element(scores.begin(), scores.end());
+    long double sum = 0.0L;
+    for (const long double score : scores) sum += std::exp(score - top);
+    for (std::size_t c = 0; c < 3; ++c) {
+      const long double slope =
+          std::exp(scores[c] - top) / sum - (static_cast<double>(c) == y[i] ? 1.0L : 0.0L);
+      for (std::size_t j = 0; j < p; ++j) slopes[c * (p + 1) + j] += slope * view(i, j);
+      slopes[c * (p + 1) + p] += slope;
+    }
+  }
+  long double most = 0.0L;
+  for (std::size_t c = 0; c < 3; ++c) {
+    for (std::size_t j = 0; j < p; ++j) slopes[c * (p + 1) + j] += model.coefficients()[c * p + j];
+  }
+  for (const long double slope : slopes) most = std::max(most, std::abs(slope));
+  return static_cast<double>(most);
+}
+
 TEST(Exponential, IsThatOfTheCLibrary) {
   core::RandomStream stream({1});
   for (int i = 0; i < 100000; ++i) {
@@ -155,6 +185,83 @@ TEST(LogisticRegression, TakesDependentColumnsAndMoreColumnsThanRows) {
   LogisticRegression model;
   model.fit(wide.x, wide.y);
   EXPECT_EQ(model.predict(wide.x), wide.y);
+}
+
+TEST(LogisticRegression, ReachesTheMinimumOfManyRowsWhicheverASampleHas) {
+  test::Problem problem = classes(30000, 4, 3);
+  for (const char* order : {"as they come", "sorted", "every other half elsewhere"}) {
+    if (*order == 's') {
+      std::vector<std::uint32_t> by_class(30000);
+      for (std::uint32_t i = 0; i < 30000; ++i) by_class[i] = i;
+      std::stable_sort(by_class.begin(), by_class.end(), [&](std::uint32_t a, std::uint32_t b) {
+        return problem.x.column(0)[a] < problem.x.column(0)[b];
+      });
+      problem = test::take(problem, by_class);
+    }
+    if (*order == 'e') {
+      for (std::size_t i = 0; i < 30000; i += 2) problem.x.writable_column(1)[i] *= 100.0;
+    }
+    LogisticRegression model;
+    model.fit(problem.x, problem.y);
+    EXPECT_LE(steepest(model, problem.x, problem.y), 1.2e-4) << order;
+  }
+}
+
+TEST(LogisticRegression, ReachesTheMinimumWhereMostRowsAreToldApart) {
+  // Most rows lie far from the others' classes; one that is told apart no worse lies far off in
+  // the last column, so that it alone bends the objective there.
+  test::Problem problem = classes(600, 3, 3);
+  for (std::size_t i = 0; i < 600; ++i) {
+    if (i % 10 == 0) continue;
+    problem.x.writable_column(0)[i] += 8.0 * (problem.y[i] - 1.0);
+    problem.x.writable_column(1)[i] += 8.0 * (problem.y[i] == 1.0 ? 1.0 : -1.0);
+  }
+  for (const double far : {0.0, 30.0, 1000.0}) {
+    problem.x.writable_column(2)[7] = far;
+    LogisticRegression model;
+    model.fit(problem.x, problem.y);
+    EXPECT_LE(steepest(model, problem.x, problem.y), 1.2e-4) << far;
+  }
+}
+
+TEST(LogisticRegression, TakesRowsOfNoWeightAsIfTheyWereNotThere) {
+  test::Problem problem = classes(60, 3, 3);
+  std::vector<double> weights(60, 1.0);
+  std::vector<std::uint32_t> others;
+  for (std::uint32_t i = 0; i < 60; ++i) {
+    if (i % 7 == 0) {
+      weights[i] = 0.0;
+    } else {
+      others.push_back(i);
+    }
+  }
+  LogisticRegression expected;
+  expected.fit({.x = problem.x, .y = problem.y, .rows = others}, {});
+  problem.x.writable_column(1)[14] = std::numeric_limits<double>::quiet_NaN();
+  LogisticRegression model;
+  model.fit({.x = problem.x, .y = problem.y, .sample_weight = weights}, {});
+  EXPECT_EQ(model.coefficients(), expected.coefficients());
+  EXPECT_EQ(model.intercepts(), expected.intercepts());
+}
+
+TEST(LogisticRegression, PredictsTheClassOfTheHighestScoreAndOfEqualsTheFirst) {
+  for (const std::size_t k : {2, 3, 7}) {
+    const test::Problem problem = classes(500, 4, k);
+    LogisticRegression model({.fit_intercept = false});
+    model.fit(problem.x, problem.y);
+    const std::vector<double> predicted = model.predict(problem.x);
+    const std::vector<double> probabilities = model.predict_proba(problem.x);
+    for (std::size_t i = 0; i < 500; ++i) {
+      const auto first = probabilities.begin() + static_cast<std::ptrdiff_t>(i * k);
+      const auto best = std::max_element(first, first + static_cast<std::ptrdiff_t>(k)) - first;
+      EXPECT_EQ(predicted[i], static_cast<double>(best));
+    }
+    const std::vector<std::uint32_t> some = {499, 3, 77};
+    EXPECT_EQ(model.predict(problem.x, some),
+              (std::vector<double>{predicted[499], predicted[3], predicted[77]}));
+    const data::Matrix zeros(2, 4);
+    EXPECT_EQ(model.predict(zeros), (std::vector<double>{0.0, 0.0})) << k;
+  }
 }
 
 TEST(LogisticRegression, WarnsWhenItHasNotConverged) {

@@ -1,11 +1,11 @@
 #pragma once
 
-// The objective of logistic regression, its gradient and products with its Hessian: sums over
-// chunks of rows that do not depend on the number of threads.
+// The objective of logistic regression, its gradient and its Hessian: sums over rows that do not
+// depend on the number of threads.
 //
 // Parameters are `outputs()` rows of cols() coefficients and an intercept, one behind the other:
-// for two classes one row, the log odds of class 1. Columns are shifted to be near their means; the
-// objective is the mean log loss with a penalty:
+// for two classes one row, the log odds of class 1. Columns are less their shifts; the objective is
+// the mean log loss with a penalty:
 //   sum w loss / sum w + penalty |coefficients|^2 / 2.
 
 #include <cstddef>
@@ -15,53 +15,95 @@
 
 #include <Eigen/Core>
 
-#include "mutirao/models/estimator.hpp"
-#include "mutirao/models/internal/column_blocks.hpp"
+#include "mutirao/data/matrix.hpp"
+#include "mutirao/exec/core_budget.hpp"
+#include "mutirao/models/internal/logistic_kernels.hpp"
 
 namespace mutirao::models::internal {
 
+/// Rows to learn from, in order: which of x, their classes (0 to n_classes - 1) and what they
+/// weigh, more than nothing.
+struct ClassedRows {
+  std::vector<std::uint32_t> rows;
+  std::vector<std::uint32_t> classes;
+  std::vector<double> weights;
+};
+
+struct LogisticOptions {
+  std::size_t n_classes = 2;
+  bool fit_intercept = true;
+  double penalty = 0.0;
+  std::size_t max_cores = 0;
+};
+
 class LogisticProblem {
  public:
-  /// `classes`: per row of x, 0 to n_classes - 1; `weights`: per row of x. Both only where rows are
-  /// to be learned from.
-  LogisticProblem(const TrainingSet& training, std::vector<std::uint32_t> classes,
-                  std::vector<double> weights, std::size_t n_classes, bool fit_intercept,
-                  double penalty, exec::CoreBudget& budget, std::size_t max_cores);
+  /// `shifts`: one per column of x. Requires: x and the budget outlive it.
+  LogisticProblem(data::MatrixView x, std::vector<double> shifts, ClassedRows rows,
+                  const LogisticOptions& options, exec::CoreBudget& budget);
+  LogisticProblem(const LogisticProblem&) = delete;
+  LogisticProblem& operator=(const LogisticProblem&) = delete;
 
   std::size_t outputs() const noexcept { return outputs_; }
-  std::size_t cols() const noexcept { return blocks_.cols(); }
+  std::size_t rows() const noexcept { return rows_.rows.size(); }
+  std::size_t cols() const noexcept { return x_.cols; }
   std::size_t stride() const noexcept { return cols() + 1; }
-  std::span<const Shift> shifts() const noexcept { return shifts_; }
+  exec::CoreBudget& budget() const noexcept { return budget_; }
+  std::size_t max_cores() const noexcept { return options_.max_cores; }
+  /// Nearly the same problem: on each step-th row of every class, the classes weighing the same.
+  LogisticProblem sample(std::size_t step) const;
 
   /// The objective, and its gradient into `gradient`. Remembers the probabilities.
   double evaluate(const Eigen::VectorXd& parameters, Eigen::VectorXd& gradient);
-  /// The Hessian where evaluate() was last, times a direction.
+  /// Where evaluate() was last: hessian_times() is to add up all rows, or to leave out those that
+  /// have next to no curvature there, for they are told apart all but perfectly. Whether it does
+  /// leave some out.
+  bool choose_curved_rows(bool all);
+  /// The Hessian where choose_curved_rows() was last, times a direction.
   Eigen::VectorXd hessian_times(const Eigen::VectorXd& direction) const;
-  /// The stride() x stride() block of the Hessian that belongs to one output, there.
-  Eigen::MatrixXd hessian_block(std::size_t output) const;
+  /// Nearly the Hessian where evaluate() was last, from rows enough to tell: whole, with a
+  /// curvature also where all classes change alike; or of each output its stride() x stride() block
+  /// on the diagonal, one block where all are the same.
+  Eigen::MatrixXd rough_hessian() const;
+  std::vector<Eigen::MatrixXd> rough_hessian_blocks() const;
 
  private:
-  template <class Visit>
-  Eigen::VectorXd add_up(std::size_t sum_size, const Visit& visit) const;
-  void add_penalty(const Eigen::VectorXd& of, Eigen::VectorXd& to) const;
-  std::size_t row(std::size_t i) const noexcept {
-    return training_.rows ? (*training_.rows)[i] : i;
-  }
+  /// Rows in blocks of block_rows_, the last one padded to kGramLanes with zeros. Of a block:
+  /// columns of x and of ones; probabilities of each output.
+  struct Blocks {
+    std::size_t rows = 0;
+    const double* numbers = nullptr;  // null: they are read from x
+    const double* weights = nullptr;
+    const double* probabilities = nullptr;
+  };
 
-  TrainingSet training_;  // without weights
-  std::vector<std::uint32_t> classes_;
-  std::vector<double> weights_;
-  std::size_t outputs_;
-  bool fit_intercept_;
-  double penalty_;
+  template <class Visit>
+  Eigen::VectorXd add_up(const Blocks& blocks, std::size_t sum_size, const Visit& visit) const;
+  template <class RowOf>
+  void read(const RowOf& row_of, std::size_t count, std::size_t padded, double* block) const;
+  /// The numbers of rows, blocks of them, as Blocks has them.
+  std::vector<double> read_all(std::span<const std::uint32_t> at) const;
+  template <class Curvature>
+  Eigen::MatrixXd rough_gram(const Curvature& curvature) const;
+  void add_penalty(const Eigen::VectorXd& of, Eigen::VectorXd& to) const;
+
+  data::MatrixView x_;
+  std::vector<double> shifts_;
+  ClassedRows rows_;  // classes and weights padded to kGramLanes; the weights' sum is 1
+  LogisticOptions options_;
   exec::CoreBudget& budget_;
-  std::size_t max_cores_;
-  ColumnBlocks blocks_;
-  std::vector<Shift> shifts_;
-  std::size_t chunk_rows_ = 0;  // of a unit of work
-  const GramKernels& kernels_;
-  /// Per output a run of probabilities of the rows, in order.
+  std::size_t outputs_;
+  std::size_t block_rows_;
+  const GramKernels& gram_kernels_;
+  const LogisticKernels& kernels_;
+  std::vector<double> numbers_;  // all rows', if they are few
   std::vector<double> probabilities_;
+  std::vector<double> doubts_;  // per row weight x (1 - the largest probability)
+  bool at_zero_ = false;        // all probabilities are the same
+  Blocks curved_;               // what choose_curved_rows() chose
+  std::vector<double> curved_numbers_;
+  std::vector<double> curved_weights_;
+  std::vector<double> curved_probabilities_;
 };
 
 }  // namespace mutirao::models::internal
