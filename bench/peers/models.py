@@ -42,6 +42,7 @@ MODELS = {
     # n_jobs would start processes; BLAS has the cores as it is.
     "logistic_regression_binary": lambda: LogisticRegression(),
     "logistic_regression_classes": lambda: LogisticRegression(),
+    "logistic_regression_to_the_end": lambda: LogisticRegression(max_iter=10000),
     "k_neighbors": lambda: KNeighborsRegressor(n_jobs=CORES),
     "k_neighbors_classes": lambda: KNeighborsClassifier(n_jobs=CORES),
     "gradient_boosting": lambda: HistGradientBoostingRegressor(random_state=0),

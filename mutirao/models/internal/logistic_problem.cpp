@@ -17,8 +17,10 @@ using Eigen::VectorXd;
 constexpr std::size_t kBlockNumbers = 4608;
 /// Rows that are brought into blocks once, rather than on each pass, have at most so many numbers.
 constexpr std::size_t kKeptNumbers = std::size_t{1} << 18;
-/// Parameters times rows of a unit of work, at least, and units, at most.
+/// Parameters times rows of a unit of work, at least, with as many for a row's loss as take its
+/// time; and units, at most.
 constexpr std::size_t kLeastWork = std::size_t{1} << 19;
+constexpr std::size_t kWorkOfLoss = 24;
 constexpr std::size_t kMostUnits = 64;
 /// Rows with less than this share of the mean curvature are left out where that is allowed.
 constexpr double kNegligible = 0.03;
@@ -103,8 +105,8 @@ VectorXd LogisticProblem::add_up(const Blocks& blocks, std::size_t sum_size,
                                  const Visit& visit) const {
   const std::size_t q = stride();
   const std::size_t n_blocks = (blocks.rows + block_rows_ - 1) / block_rows_;
-  const std::size_t units = std::clamp(blocks.rows * q * outputs_ / kLeastWork, std::size_t{1},
-                                       std::min(n_blocks, kMostUnits));
+  const std::size_t units = std::clamp(blocks.rows * outputs_ * (q + kWorkOfLoss) / kLeastWork,
+                                       std::size_t{1}, std::min(n_blocks, kMostUnits));
   const bool in_order = rows() == x_.rows;
   std::vector<VectorXd> sums(units);
   std::vector<std::vector<double>> rooms(std::max<std::size_t>(1, budget_.cores()));
