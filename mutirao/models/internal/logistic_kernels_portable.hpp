@@ -33,22 +33,15 @@ MUTIRAO_INLINE Lanes exp_of_negative(const Lanes& x) {
   const Lanes above = x * 0x1.71547652b82fep+0 + kWhole;
   const Lanes k = above - kWhole;
   const Lanes r = (x - k * kLn2High) - k * kLn2Low;
-  constexpr double kSeries[] = {1.0 / 479001600.0,
-                                1.0 / 39916800.0,
-                                1.0 / 3628800.0,
-                                1.0 / 362880.0,
-                                1.0 / 40320.0,
-                                1.0 / 5040.0,
-                                1.0 / 720.0,
-                                1.0 / 120.0,
-                                1.0 / 24.0,
-                                1.0 / 6.0,
-                                0.5,
-                                1.0,
-                                1.0};
-  Lanes sum = Lanes{} + 1.0 / 6227020800.0;
-#pragma GCC unroll 16
-  for (const double term : kSeries) sum = sum * r + term;
+  // Taylor's series in pairs (Estrin 1960), for the sums of one row to run beside each other.
+  const Lanes r2 = r * r;
+  const Lanes r4 = r2 * r2;
+  const Lanes lowest = (1.0 + r) + (0.5 + r * (1.0 / 6.0)) * r2;
+  const Lanes low = (1.0 / 24.0 + r * (1.0 / 120.0)) + (1.0 / 720.0 + r * (1.0 / 5040.0)) * r2;
+  const Lanes high =
+      (1.0 / 40320.0 + r * (1.0 / 362880.0)) + (1.0 / 3628800.0 + r * (1.0 / 39916800.0)) * r2;
+  const Lanes highest = 1.0 / 479001600.0 + r * (1.0 / 6227020800.0);
+  const Lanes sum = (lowest + low * r4) + (high + highest * r4) * (r4 * r4);
   const Lanes power = lanes_of((bits_of(above) + 1023) << 52);
   return x <= -708.0 ? Lanes{} : sum * power;
 }

@@ -81,6 +81,8 @@ class LogisticProblem {
   Eigen::VectorXd add_up(const Blocks& blocks, std::size_t sum_size, const Visit& visit) const;
   template <class RowOf>
   void read(const RowOf& row_of, std::size_t count, std::size_t padded, double* block) const;
+  /// Brings the block of rows from `first` on nearer.
+  void prefetch(std::size_t first) const;
   /// The numbers of rows, blocks of them, as Blocks has them.
   std::vector<double> read_all(std::span<const std::uint32_t> at) const;
   template <class Curvature>
