@@ -83,6 +83,7 @@ inline Reference reference(
     training.x = x;
     training.y = y_train;
     training.one_hot_blocks = encoder.one_hot_blocks();
+    training.categories = encoder.category_columns();
     models::FitContext context;
     context.seed = seed;
     estimator->fit(training, context);
