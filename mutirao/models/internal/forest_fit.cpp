@@ -284,6 +284,7 @@ Forest fit_forest(const ForestSettings& settings, const TrainingSet& training,
         }
       },
       context.max_cores);
+  std::vector<Lane>().swap(lanes);  // before the trees are copied into one place
 
   const auto kept = static_cast<std::size_t>(std::find(grown_whole.begin(), grown_whole.end(), 0) -
                                              grown_whole.begin());
