@@ -106,7 +106,7 @@ int follow_run(const FollowOptions& options,
     try {
       result = run({.out = options.run, .observer = &follower, .stop = stop.get_token()});
     } catch (...) {
-      if (follower.data_was_read()) {
+      if (follower.data_was_read() && train::is_run_folder(options.run)) {
         print_note(fmt::format("what was done is in {}; go on with: mutirao resume {}", options.run,
                                options.run));
       }

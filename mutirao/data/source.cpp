@@ -43,11 +43,11 @@ Format format_of(const std::string& path) {
   return Format::kCsv;
 }
 
+}  // namespace
+
 bool is_glob(const std::string& source) {
   return source.find_first_of("*?[") != std::string::npos && !fs::exists(source);
 }
-
-}  // namespace
 
 bool is_query(const std::string& source) {
   const std::size_t start = source.find_first_not_of(" \t\n\r(");

@@ -45,6 +45,9 @@ Table read_table(const std::string& source, const ReadOptions& options = {});
 /// True when `source` is a query rather than a path.
 bool is_query(const std::string& source);
 
+/// True when `source` is a pattern of paths, and no file has that very name.
+bool is_glob(const std::string& source);
+
 /// A short name for a run over this source: "diamonds" for "data/diamonds.csv.gz", "query" for a
 /// query.
 std::string short_name(const std::string& source);

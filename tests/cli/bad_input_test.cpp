@@ -267,6 +267,15 @@ TEST_F(BadInput, AFolderThatIsNotEmptyIsNotOverwritten) {
   EXPECT_FALSE(place_.exists("full/config.json"));
 }
 
+TEST_F(BadInput, AFolderThatHoldsARunSaysHowItGoesOn) {
+  place_.write("run/events.jsonl", "");
+  const Outcome outcome = place_.run({"train", good(), "--target", "y", "--out", "run"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_EQ(outcome.err,
+            "mutirao: error: the folder run holds a run\n"
+            "hint: go on with it: mutirao resume run, or name another with --out\n");
+}
+
 TEST_F(BadInput, AFileIsNoRunFolder) {
   place_.write("taken", "mine");
   refuses({"train", good(), "--target", "y", "--out", "taken"},

@@ -1,6 +1,7 @@
 // `mutirao resume`, limits, `--events -` and `mutirao compare`.
 
 #include <csignal>
+#include <filesystem>
 #include <set>
 #include <sstream>
 #include <string>
@@ -17,6 +18,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 const std::vector<std::string> kTrain = {
     "train",    "t.csv",
@@ -113,6 +115,17 @@ TEST_F(Resume, ARunInUseIsRefusedByTheNameOfItsProcess) {
   const Outcome ended = first.wait();
   EXPECT_EQ(ended.code, 130);
   EXPECT_EQ(ended.out, "") << "no model has ended";
+}
+
+TEST_F(Resume, ARunFolderThatIsRemovedIsNotSaidToHoldAnything) {
+  Program program(with(kTrain, {"--out", "run", "--set", "small.n_estimators=10000000"}),
+                  place_.path());
+  ASSERT_TRUE(program.wait_for_line("small begins in process"));
+  std::filesystem::remove_all(place_.path() / "run");
+  const Outcome outcome = program.wait();
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("the run folder run was removed, or moved, in mid run"),
+                                 Not(HasSubstr("what was done is in"))));
 }
 
 TEST_F(Resume, ATimeLimitLeavesTheModelsThatWereDone) {

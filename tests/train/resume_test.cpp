@@ -232,6 +232,16 @@ TEST_F(Resume, OtherDataIsRefused) {
   EXPECT_EQ(resume(path("run")).stopped, std::nullopt) << "what was done is still there";
 }
 
+TEST_F(Resume, DataThatIsNotThereAnyMoreIsSaid) {
+  ASSERT_TRUE(begin("run", 20, config()));
+  fs::rename(path("t.csv"), path("elsewhere.csv"));
+  EXPECT_EQ(refusal("run"), "the data " + path("t.csv") + " of the run " + path("run") +
+                                " is not there any more\nhint: bring it back to " + path("t.csv") +
+                                ", or put it where it lay as seen from the run: ../t.csv");
+  fs::rename(path("elsewhere.csv"), path("t.csv"));
+  EXPECT_EQ(resume(path("run")).stopped, std::nullopt) << "what was done is still there";
+}
+
 TEST_F(Resume, OtherOptionsAreRefused) {
   ASSERT_TRUE(begin("run", 20, config()));
   change(path("run/config.json"), "\"seed\": 0", "\"seed\": 1");

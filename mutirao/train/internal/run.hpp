@@ -66,6 +66,7 @@ class Run final : public UnitListener {
   void event(const std::string& name, const Json& fields);
   void read_data();
   std::string data_path() const;
+  void check_data_is_there() const;
   void check_same_data() const;
   void describe_data();
   void say(const std::string& event, const std::string& text);

@@ -23,7 +23,25 @@ std::string Run::data_path() const {
   return fs::exists(moved, error) ? moved.lexically_normal().string() : config_.data;
 }
 
+/// Of a run that goes on: where its data is looked for.
+void Run::check_data_is_there() const {
+  if (history_.data_read.is_null() || data::is_query(config_.data) || data::is_glob(config_.data))
+    return;
+  const fs::path path = data_path();
+  std::error_code error;
+  if (fs::exists(path, error)) return;
+  std::string hint = fmt::format("bring it back to {}", fs::absolute(path, error).string());
+  if (history_.data_read.contains("data_from_run")) {
+    hint += fmt::format(", or put it where it lay as seen from the run: {}",
+                        history_.data_read["data_from_run"].get<std::string>());
+  }
+  throw core::InvalidInput(
+      fmt::format("the data {} of the run {} is not there any more", config_.data, folder_.path()),
+      hint);
+}
+
 void Run::read_data() {
+  check_data_is_there();
   TrainConfig limited = config_;
   limited.cores = exec::CoreBudget::current().cores();
   limited.data = data_path();
