@@ -149,5 +149,51 @@ TEST(ClassKernels, FindTheSameCutsBetweenSlotsAsInAList) {
   }
 }
 
+TEST(ClassKernels, MoveTheEntriesThatGoLeft) {
+  core::RandomStream stream({7});
+  for (int round = 0; round < 1000; ++round) {
+    const std::size_t rows = round % 4 == 0 ? 3000 : 1 + stream.below(RowMarks::kFewRows);
+    const std::size_t n =
+        1 + stream.below(round % 10 == 0 ? rows : std::min<std::size_t>(rows, 60));
+    std::vector<std::uint32_t> words(RowMarks::words_for(rows));
+    for (std::uint32_t& word : words) word = static_cast<std::uint32_t>(stream.next());
+    std::vector<std::vector<NarrowEntry>> lists(1 + stream.below(4));
+    for (std::vector<NarrowEntry>& list : lists) {
+      for (std::size_t i = 0; i < n; ++i)
+        list.push_back(static_cast<NarrowEntry>(i << kRankShift<NarrowEntry> | stream.below(rows)));
+      list.insert(list.end(), 20, NarrowEntry{12345});  // of other nodes
+    }
+    for (const bool on_left : {true, false}) {
+      const RowMarks marks{.words = words.data(), .rows = rows, .on_left = on_left};
+      const auto goes_left = [&](NarrowEntry entry) {
+        return (words[row_of(entry) / 32] >> row_of(entry) % 32 & 1U) == (on_left ? 1U : 0U);
+      };
+      for (const core::InstructionSet set : instruction_sets()) {
+        SCOPED_TRACE(name_of(set));
+        auto parted = lists;
+        auto kept = lists;
+        std::vector<NarrowEntry*> begin_parted;
+        std::vector<NarrowEntry*> begin_kept;
+        for (std::size_t l = 0; l < lists.size(); ++l) {
+          begin_parted.push_back(parted[l].data());
+          begin_kept.push_back(kept[l].data());
+        }
+        std::vector<NarrowEntry> room(n + kReadBeyond);
+        const ClassKernels& kernels = class_kernels(set);
+        kernels.partition(begin_parted.data(), lists.size(), n, marks, room.data());
+        kernels.keep_left(begin_kept.data(), lists.size(), n, marks);
+        for (std::size_t l = 0; l < lists.size(); ++l) {
+          std::vector<NarrowEntry> expected = lists[l];
+          const auto end = expected.begin() + static_cast<std::ptrdiff_t>(n);
+          const auto middle = std::stable_partition(expected.begin(), end, goes_left);
+          ASSERT_EQ(parted[l], expected);
+          ASSERT_TRUE(std::equal(expected.begin(), middle, kept[l].begin()));
+          ASSERT_TRUE(std::equal(end, expected.end(), kept[l].end() - 20));
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace mutirao::models::internal

@@ -11,10 +11,13 @@
 
 #include <gtest/gtest.h>
 
+#include "instruction_sets.hpp"
 #include "mutirao/models/decision_tree.hpp"
 #include "mutirao/models/extra_trees.hpp"
 #include "mutirao/models/internal/impurity.hpp"
 #include "mutirao/models/internal/node_word.hpp"
+#include "mutirao/models/internal/row_tables.hpp"
+#include "mutirao/models/internal/tree_grower.hpp"
 #include "mutirao/models/random_forest.hpp"
 #include "mutirao/models/ranked_matrix.hpp"
 #include "mutirao/models/registry.hpp"
@@ -312,6 +315,50 @@ TEST(RowGrower, GrowsTheSameTreesOfClassesWhetherWeightsAreWholeNumbersOrNot) {
     }
   }
   EXPECT_GT(grown, 2000u);
+}
+
+TEST(RowGrower, GrowsTheSameTreesOfClassesOnEveryInstructionSet) {
+  exec::CoreBudget& budget = exec::CoreBudget::current();
+  for (const std::size_t n_classes : {3, 14}) {
+    Table table = random_table(2500, 7, n_classes, true, 5 * n_classes);
+    std::vector<std::uint32_t> rows;
+    std::vector<double> weights;
+    for (std::uint32_t i = 0; i < 2500; ++i) {
+      if (table.weights[i] == 0.0) continue;
+      rows.push_back(i);
+      weights.push_back(4.0 * table.weights[i]);
+    }
+    weights[17] = 300.0;  // more than a small node of masks may weigh
+    const RankedMatrix ranked(table.x);
+    const RowRanks row_ranks(ranked, budget, 1);
+    const RowValues row_values(table.x.view(), budget, 1);
+    for (const std::size_t max_features : {7, 3, 1}) {
+      for (const bool drawn : {false, true}) {
+        std::optional<GrownTree> first;
+        for (const core::InstructionSet set : instruction_sets()) {
+          TreeScratch scratch;
+          const GrownTree tree = grow_tree({.x = table.x,
+                                            .ranked = &ranked,
+                                            .row_ranks = drawn ? nullptr : &row_ranks,
+                                            .row_values = drawn ? &row_values : nullptr,
+                                            .y = table.y,
+                                            .n_classes = n_classes,
+                                            .impurity = Impurity::kGini,
+                                            .rows = rows,
+                                            .weights = weights,
+                                            .seed = 9,
+                                            .instruction_set = set,
+                                            .stop = {}},
+                                           {.max_features = max_features}, scratch);
+          if (!first) first = tree;
+          EXPECT_GT(tree.words.size(), 400u);
+          EXPECT_EQ(tree.words, first->words) << name_of(set);
+          EXPECT_EQ(tree.distributions, first->distributions) << name_of(set);
+          EXPECT_EQ(tree.importances, first->importances) << name_of(set);
+        }
+      }
+    }
+  }
 }
 
 TEST(RowGrower, GrowsTheSameTreeOfClassesWhereItIsTooLargeForATile) {

@@ -1,6 +1,7 @@
 #include "mutirao/models/internal/class_grower.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "mutirao/core/error.hpp"
 
@@ -11,20 +12,23 @@ bool ClassGrower::possible(const Growth& growth) noexcept {
 }
 
 ClassGrower::ClassGrower(const Growth& growth, Tile<NarrowEntry>& tile, ClassRoom& room,
-                         std::vector<GrownNode>& nodes, ClassTargets& targets)
+                         std::vector<GrownNode>& nodes, ClassTargets& targets,
+                         SmallClassGrower<SmallRankSearch>& small, ClassGrower* part)
     : growth_(growth),
       tile_(tile),
       room_(room),
       nodes_(nodes),
       targets_(targets),
+      small_(small),
       class_kernels_(class_kernels(growth.task.instruction_set)),
-      tree_kernels_(tree_kernels<NarrowEntry>(growth.task.instruction_set)),
+      part_(part),
       cut_limits_{.min_rows = growth.limits.min_samples_leaf, .min_weight = growth.min_weight},
       draw_(growth.task.x.cols) {}
 
 void ClassGrower::grow(const OpenNode& top) {
   room_.codes.resize(tile_.rows + 1);
-  room_.entries.resize(tile_.rows);
+  room_.entries.resize(tile_.rows + kReadBeyond);
+  room_.marks.assign(RowMarks::words_for(tile_.rows), 0);
   for (std::size_t i = 0; i < tile_.rows; ++i) {
     room_.codes[i] = class_code(static_cast<std::size_t>(tile_.y[i]), tile_.sums[i].w);
   }
@@ -33,10 +37,54 @@ void ClassGrower::grow(const OpenNode& top) {
   root.last = tile_.rows;
   const ClassCounts counts = count(tile_.list(0), tile_.rows);
   root.total = {.wy = 0.0, .w = static_cast<double>(counts.weight)};
-  put(root, counts, is_open(root, counts));
+  if (put(root, counts, tile_.list(0))) open_.push_back({root, counts, 0});
+  grow_open();
+}
+
+/// The rows of a node get numbers of their own.
+void ClassGrower::grow_part(const Open& top, const Tile<NarrowEntry>& from, ClassRoom& from_room) {
+  const std::size_t n = top.node.rows();
+  tile_.resize(n, from.features);
+  room_.codes.resize(n + 1);
+  room_.entries.resize(n + kReadBeyond);
+  room_.marks.assign(RowMarks::words_for(n), 0);
+  std::vector<std::uint32_t>& number_of = from_room.number_of;
+  if (number_of.size() < from.rows) number_of.resize(from.rows);
+  const NarrowEntry* rows = from.list(top.list) + top.node.first;
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::size_t row = row_of(rows[i]);
+    number_of[row] = static_cast<std::uint32_t>(i);
+    tile_.row[i] = from.row[row];
+    room_.codes[i] = from_room.codes[row];
+  }
+  for (std::size_t j = 0; j < tile_.features; ++j) {
+    const NarrowEntry* entries = from.list(j) + top.node.first;
+    NarrowEntry* list = tile_.list(j);
+    // The list of a feature that does not vary may be that of a node above, with other rows.
+    if (rank_of(entries[0]) == rank_of(entries[n - 1])) {
+      std::fill_n(list, n, entries[0] & ~kMissingRank<NarrowEntry>);
+      continue;
+    }
+    for (std::size_t i = 0; i < n; ++i) {
+      list[i] = (entries[i] & ~kMissingRank<NarrowEntry>) | number_of[row_of(entries[i])];
+    }
+  }
+  Open root = top;
+  root.node.first = 0;
+  root.node.last = n;
+  open_.push_back(root);
+  grow_open();
+}
+
+void ClassGrower::grow_open() {
   while (!open_.empty()) {
     const Open open = open_.back();
     open_.pop_back();
+    if (part_ != nullptr && open.node.rows() <= RowMarks::kFewRows &&
+        tile_.rows > RowMarks::kFewRows) {
+      part_->grow_part(open, tile_, room_);
+      continue;
+    }
     if (growth_.task.stop.stop_requested())
       throw core::Error(core::ErrorCode::kCancelled, "the fit was stopped");
     const auto [feature, cut] = best_split(open);
@@ -95,17 +143,17 @@ std::pair<std::size_t, ClassCut> ClassGrower::best_split(const Open& open) {
   return {chosen[best], class_cuts_[best]};
 }
 
-bool ClassGrower::is_open(const OpenNode& node, const ClassCounts& counts) const noexcept {
-  return growth_.divisible(node) && !counts.pure();
-}
-
-/// A leaf at once, or something to grow.
-void ClassGrower::put(const OpenNode& node, const ClassCounts& counts, bool is_open) {
-  if (is_open) {
-    open_.push_back({node, counts});
-  } else {
+/// Whether something is left to grow: a leaf is made, and a few rows are grown, at once.
+bool ClassGrower::put(const OpenNode& node, const ClassCounts& counts, const NarrowEntry* entries) {
+  if (!growth_.divisible(node) || counts.pure()) {
     targets_.leaf(growth_, nodes_[node.node], counts);
+    return false;
   }
+  const std::size_t n = node.rows();
+  if (n > small_.most_rows()) return true;
+  std::array<std::uint32_t, SmallClassTile::kRows> rows;
+  for (std::size_t i = 0; i < n; ++i) rows[i] = tile_.row[row_of(entries[i])];
+  return !small_.grow(rows.data(), n, node);
 }
 
 void ClassGrower::apply(const Open& open, std::size_t feature, ClassCut cut) {
@@ -124,8 +172,6 @@ void ClassGrower::apply(const Open& open, std::size_t feature, ClassCut cut) {
     n_left += n - present;
     std::rotate(entries + cut.left, entries + present, entries + n);
   }
-  for (std::size_t i = 0; i < n_left; ++i) tile_.left[row_of(entries[i])] = 1;
-  for (std::size_t i = n_left; i < n; ++i) tile_.left[row_of(entries[i])] = 0;
   // Counting one side is enough.
   const bool left_is_less = n_left <= n - n_left;
   const ClassCounts less =
@@ -138,7 +184,7 @@ void ClassGrower::apply(const Open& open, std::size_t feature, ClassCut cut) {
                             .left = cut.left,
                             .left_total = {.wy = 0.0, .w = static_cast<double>(left_counts.weight)},
                             .missing_left = cut.missing_left}};
-  const auto [left, right] =
+  auto [left, right] =
       divide(growth_, nodes_, node, split,
              {.n_left = n_left,
               .below = below,
@@ -146,21 +192,49 @@ void ClassGrower::apply(const Open& open, std::size_t feature, ClassCut cut) {
               .missing_left = has_missing ? cut.missing_left : n_left > n - n_left,
               .right_total = {.wy = 0.0, .w = static_cast<double>(right_counts.weight)}});
   targets_.inner(growth_, nodes_[node.node], open.counts);
-  const bool left_open = is_open(left, left_counts);
-  const bool right_open = is_open(right, right_counts);
-  if (left_open || right_open) partition_others(feature, node);
-  put(right, right_counts, right_open);
-  put(left, left_counts, left_open);
+  const bool left_open = put(left, left_counts, entries);
+  const bool right_open = put(right, right_counts, entries + n_left);
+  if (!left_open && !right_open) return;
+  // Where only one child goes on, it moves to the front of all lists, and nothing behind it counts.
+  const bool left_is_front = left_open;
+  const NarrowEntry* const marked = left_is_less ? entries : entries + n_left;
+  const std::size_t n_marked = left_is_less ? n_left : n - n_left;
+  mark(marked, n_marked, true);
+  const RowMarks marks{
+      .words = room_.marks.data(), .rows = tile_.rows, .on_left = left_is_less == left_is_front};
+  choose_others(feature, node);
+  if (left_open && right_open) {
+    class_kernels_.partition(lists_.data(), lists_.size(), n, marks, room_.entries.data());
+  } else {
+    class_kernels_.keep_left(lists_.data(), lists_.size(), n, marks);
+  }
+  mark(marked, n_marked, false);
+  if (right_open) {
+    if (!left_open) {
+      std::copy(entries + n_left, entries + n, entries);
+      right.last -= n_left;
+      right.first -= n_left;
+    }
+    open_.push_back({right, right_counts, feature});
+  }
+  if (left_open) open_.push_back({left, left_counts, feature});
+}
+
+void ClassGrower::mark(const NarrowEntry* entries, std::size_t n, bool marked) {
+  std::uint32_t* words = room_.marks.data();
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::size_t row = row_of(entries[i]);
+    std::uint32_t& word = words[row / RowMarks::kWordBits];
+    word = marked ? word | 1U << row % RowMarks::kWordBits : 0;
+  }
 }
 
 /// A list whose feature does not vary in the node is left as it is: below the node, too, it says
 /// no more than that.
-void ClassGrower::partition_others(std::size_t but, const OpenNode& node) {
+void ClassGrower::choose_others(std::size_t but, const OpenNode& node) {
   draw_.choose_if(tile_.features, [&](std::uint32_t j) { return j != but && !constant(j, node); });
   lists_.clear();
   for (const std::uint32_t j : draw_.chosen()) lists_.push_back(tile_.list(j) + node.first);
-  tree_kernels_.partition(lists_.data(), lists_.size(), node.rows(), tile_.left.data(),
-                          room_.entries.data());
 }
 
 }  // namespace mutirao::models::internal

@@ -13,6 +13,7 @@
 #include "mutirao/models/internal/class_kernels.hpp"
 #include "mutirao/models/internal/class_targets.hpp"
 #include "mutirao/models/internal/growth.hpp"
+#include "mutirao/models/internal/small_class_grower.hpp"
 #include "mutirao/models/internal/tree_tile.hpp"
 
 namespace mutirao::models::internal {
@@ -21,6 +22,8 @@ namespace mutirao::models::internal {
 struct ClassRoom {
   std::vector<ClassCode> codes;  // per row of the tile, and one more
   std::vector<NarrowEntry> entries;
+  std::vector<std::uint32_t> marks;      // none between splits
+  std::vector<std::uint32_t> number_of;  // per row: its number in a part
 };
 
 class ClassGrower {
@@ -28,9 +31,11 @@ class ClassGrower {
   /// Whether a tree can be grown so.
   static bool possible(const Growth& growth) noexcept;
 
-  /// Leaves are made by `targets`.
+  /// Leaves are made by `targets`; nodes of a few rows are left to `small`, and with
+  /// `part`, which has a tile of its own, those of RowMarks::kFewRows to it.
   ClassGrower(const Growth& growth, Tile<NarrowEntry>& tile, ClassRoom& room,
-              std::vector<GrownNode>& nodes, ClassTargets& targets);
+              std::vector<GrownNode>& nodes, ClassTargets& targets,
+              SmallClassGrower<SmallRankSearch>& small, ClassGrower* part);
 
   /// Grows below a node that consists of all rows of the tile.
   void grow(const OpenNode& top);
@@ -39,7 +44,11 @@ class ClassGrower {
   struct Open {
     OpenNode node;
     ClassCounts counts;
+    std::size_t list = 0;  // one whose range has the rows of the node
   };
+
+  void grow_open();
+  void grow_part(const Open& top, const Tile<NarrowEntry>& from, ClassRoom& from_room);
 
   bool constant(std::size_t feature, const OpenNode& node) const noexcept;
   ClassCounts count(const NarrowEntry* entries, std::size_t n) const noexcept;
@@ -47,17 +56,18 @@ class ClassGrower {
   /// The feature and its cut; left is 0 when there is none.
   std::pair<std::size_t, ClassCut> best_split(const Open& open);
   void apply(const Open& open, std::size_t feature, ClassCut cut);
-  void put(const OpenNode& node, const ClassCounts& counts, bool is_open);
-  bool is_open(const OpenNode& node, const ClassCounts& counts) const noexcept;
-  void partition_others(std::size_t but, const OpenNode& node);
+  bool put(const OpenNode& node, const ClassCounts& counts, const NarrowEntry* entries);
+  void choose_others(std::size_t but, const OpenNode& node);
+  void mark(const NarrowEntry* entries, std::size_t n, bool marked);
 
   const Growth& growth_;
   Tile<NarrowEntry>& tile_;
   ClassRoom& room_;
   std::vector<GrownNode>& nodes_;
   ClassTargets& targets_;
+  SmallClassGrower<SmallRankSearch>& small_;
   const ClassKernels& class_kernels_;
-  const TreeKernels<NarrowEntry>& tree_kernels_;
+  ClassGrower* part_;
   CutLimits cut_limits_;
   FeatureDraw draw_;
   std::vector<Open> open_;

@@ -1,6 +1,7 @@
 #pragma once
 
-// The search of a sorted list for its best cut by the gini impurity, once per instruction set.
+// The search of a sorted list for its best cut by the gini impurity, and the moving of such lists,
+// once per instruction set.
 //
 // Note [Counts of classes are whole numbers]: where every weight is a small whole number, as those
 // of a bootstrap are, counts of classes and the sums of their squares are whole numbers below 2^53.
@@ -80,6 +81,22 @@ struct ClassSlots {
   std::size_t stride = 0;
 };
 
+/// Some of the rows of a tile, a bit each. A vector register holds 512 bits, so two of them know
+/// all rows of a tile of few, and moving its lists reads no other memory.
+struct RowMarks {
+  static constexpr std::size_t kFewRows = 1024;
+  static constexpr std::size_t kWordBits = 32;
+
+  const std::uint32_t* words = nullptr;  ///< at least kFewRows / kWordBits
+  std::size_t rows = 0;
+  bool on_left = true;  ///< whether they go left, or all others do
+
+  /// Words for so many rows.
+  static std::size_t words_for(std::size_t rows) noexcept {
+    return std::max(rows, kFewRows) / kWordBits + 1;
+  }
+};
+
 struct ClassKernels {
   /// Takes the first of the best cuts of entries[0, count) whose value is more than best.value, if
   /// there is one; a cut lies between two ranks. codes: per row of the tile, and one more. total:
@@ -91,6 +108,13 @@ struct ClassKernels {
   /// The same between the slots that have rows; limits.min_rows is taken as 1, `left` counts slots.
   void (*best_slot_cut)(const ClassSlots& slots, const ClassCounts& total,
                         const ClassCounts& before, const CutLimits& limits, ClassCut& best);
+  /// In each list, moves the entries that go left to the front; both parts keep their order. `room`
+  /// has space for count + kReadBeyond entries.
+  void (*partition)(NarrowEntry* const* lists, std::size_t n_lists, std::size_t count,
+                    const RowMarks& marks, NarrowEntry* room);
+  /// The same, but what is behind those that go left is of no use.
+  void (*keep_left)(NarrowEntry* const* lists, std::size_t n_lists, std::size_t count,
+                    const RowMarks& marks);
 };
 
 const ClassKernels& class_kernels(core::InstructionSet set);

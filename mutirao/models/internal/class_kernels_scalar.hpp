@@ -73,3 +73,42 @@ inline void best_slot_cut(const ClassSlots& slots, const ClassCounts& total,
     if (value > best.value) best = {.value = value, .left = slot + 1};
   }
 }
+
+/// 1 for an entry that goes left, else 0.
+inline std::uint32_t goes_left(NarrowEntry entry, const RowMarks& marks) noexcept {
+  const std::size_t row = row_of(entry);
+  const std::uint32_t marked =
+      marks.words[row / RowMarks::kWordBits] >> row % RowMarks::kWordBits & 1U;
+  return marked ^ (marks.on_left ? 0U : 1U);
+}
+
+inline void partition(NarrowEntry* const* lists, std::size_t n_lists, std::size_t count,
+                      const RowMarks& marks, NarrowEntry* room) {
+  for (std::size_t l = 0; l < n_lists; ++l) {
+    NarrowEntry* entries = lists[l];
+    std::size_t to_left = 0;
+    std::size_t to_right = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const NarrowEntry entry = entries[i];
+      const std::uint32_t left = goes_left(entry, marks);
+      entries[to_left] = entry;
+      room[to_right] = entry;
+      to_left += left;
+      to_right += 1 - left;
+    }
+    __builtin_memcpy(entries + to_left, room, to_right * sizeof *room);
+  }
+}
+
+inline void keep_left(NarrowEntry* const* lists, std::size_t n_lists, std::size_t count,
+                      const RowMarks& marks) {
+  for (std::size_t l = 0; l < n_lists; ++l) {
+    NarrowEntry* entries = lists[l];
+    std::size_t n_kept = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const NarrowEntry entry = entries[i];
+      entries[n_kept] = entry;
+      n_kept += goes_left(entry, marks);
+    }
+  }
+}

@@ -128,6 +128,8 @@ class ClassTargets {
 
   /// Whether all weights are whole numbers, and the classes few.
   bool whole() const noexcept { return whole_; }
+  /// If so: the code of a row of x.
+  ClassCode code_of(std::size_t row) const noexcept { return code_of_[row]; }
   /// If so: the counts of the node, and the code of each row in it.
   const ClassCounts& counts() const noexcept { return counts_; }
   const ClassCode* codes() const noexcept { return codes_.data(); }

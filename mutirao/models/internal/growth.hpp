@@ -151,6 +151,15 @@ inline std::size_t draw_best(std::span<const Cut> cuts, NodeStream& stream,
   return equals[n == 1 ? 0 : stream.below(n)];
 }
 
+/// A threshold between the least and the largest value of a node, `uniform` in [0, 1): at least
+/// `least` and below `most`, unless these are equal.
+inline float drawn_threshold(float least, float most, double uniform) noexcept {
+  const double exact = double{least} + uniform * (double{most} - double{least});
+  auto drawn = static_cast<float>(exact);
+  if (double{drawn} > exact) drawn = std::nextafter(drawn, -std::numeric_limits<float>::max());
+  return drawn < most ? std::max(drawn, least) : least;
+}
+
 /// The split of two rows, `front` being the first of the feature's list: every feature that varies
 /// splits them equally well.
 inline Split pair_split(std::size_t feature, const Sums& front, const Sums& total) noexcept {

@@ -74,8 +74,8 @@ class RandomSearch {
     for (const std::uint32_t j : chosen) {
       FeatureBlock& block = blocks_[j / kLanes];
       block.wanted = true;
-      block.thresholds[j % kLanes] = threshold(block.bounds.least[j % kLanes],
-                                               block.bounds.most[j % kLanes], stream.uniform());
+      block.thresholds[j % kLanes] = drawn_threshold(
+          block.bounds.least[j % kLanes], block.bounds.most[j % kLanes], stream.uniform());
     }
     for (std::size_t b = 0; b < blocks_.size(); ++b) {
       if (blocks_[b].known && blocks_[b].wanted) add_left(block_at(b), blocks_[b]);
@@ -117,14 +117,6 @@ class RandomSearch {
     std::array<RowKernels::Packed, kLanes* kMostCodedClasses / RowKernels::kPackedClasses> packed =
         {};
   };
-
-  /// At least `least` and below `most`, unless these are equal.
-  static float threshold(float least, float most, double uniform) noexcept {
-    const double exact = double{least} + uniform * (double{most} - double{least});
-    auto drawn = static_cast<float>(exact);
-    if (double{drawn} > exact) drawn = std::nextafter(drawn, -std::numeric_limits<float>::max());
-    return drawn < most ? std::max(drawn, least) : least;
-  }
 
   void add_left(const RowKernels::Block& rows, FeatureBlock& block) {
     if constexpr (kSums) {

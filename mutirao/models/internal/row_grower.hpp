@@ -39,7 +39,9 @@ class RowGrower {
   }
 
   /// Grows from the root; nodes of at most `cut` rows that may be split are left in `frontier`.
-  void grow(std::size_t cut, std::vector<OpenNode>& frontier) {
+  /// below(rows, n, node): grows below such a node, if it is one for it; else false.
+  template <class Below>
+  void grow(std::size_t cut, std::vector<OpenNode>& frontier, Below below) {
     nodes_.assign(1, {});
     open_.assign(1, root());
     while (!open_.empty()) {
@@ -53,6 +55,7 @@ class RowGrower {
         frontier.push_back(node);
         continue;
       }
+      if (below(rows_.data() + node.first, node.rows(), node)) continue;
       const RowSplit split = best_split(node);
       if (!worth(split, node)) {
         leaf(node);

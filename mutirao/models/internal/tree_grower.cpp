@@ -17,6 +17,7 @@
 #include "mutirao/models/internal/random_search.hpp"
 #include "mutirao/models/internal/row_grower.hpp"
 #include "mutirao/models/internal/seen_matrix.hpp"
+#include "mutirao/models/internal/small_class_grower.hpp"
 #include "mutirao/models/internal/small_grower.hpp"
 #include "mutirao/models/internal/sorted_class_search.hpp"
 #include "mutirao/models/internal/sorted_sum_search.hpp"
@@ -359,6 +360,8 @@ struct TreeScratch::Buffers {
   SumTargets sum_targets;
   ClassTargets class_targets;
   ClassRoom class_room;
+  Tile<NarrowEntry> class_part;
+  ClassRoom class_part_room;
 };
 
 namespace {
@@ -454,15 +457,27 @@ void grow_counted(const Growth& growth, TreeScratch::Buffers& buffers, exec::Cor
 /// Nodes of at most so many rows get the sorted lists of all features.
 constexpr std::size_t kRowsWorthLists = 64;
 
-template <class Search>
+constexpr auto kNothingBelow = [](const std::uint32_t*, std::size_t, const OpenNode&) {
+  return false;
+};
+
+template <class Search, class Below = decltype(kNothingBelow)>
 void grow_by_rows(const Growth& growth, Search&& search, TreeScratch::Buffers& buffers,
-                  std::size_t cut, std::vector<OpenNode>& frontier) {
+                  std::size_t cut, std::vector<OpenNode>& frontier,
+                  const Below& below = kNothingBelow) {
   RowGrower grower(growth, search, buffers.rows, buffers.room, buffers.nodes);
   if (growth.limits.max_leaf_nodes != 0) {
     grower.grow_best_first(growth.limits.max_leaf_nodes);
   } else {
-    grower.grow(cut, frontier);
+    grower.grow(cut, frontier, below);
   }
+}
+
+template <class Search>
+auto grow_with(SmallClassGrower<Search>& small) {
+  return [&small](const std::uint32_t* rows, std::size_t n, const OpenNode& node) {
+    return small.grow(rows, n, node);
+  };
 }
 
 /// Classes on sorted lists; parts of a tree that is too large for a tile are found by sorting.
@@ -470,8 +485,11 @@ void grow_classes(const Growth& growth, TreeScratch::Buffers& buffers) {
   const TreeTask& task = growth.task;
   ClassTargets& targets = buffers.class_targets;
   Tile<NarrowEntry>& tile = buffers.narrow;
-  ClassGrower grower(growth, tile, buffers.class_room, buffers.nodes, targets);
   SortedClassSearch search(growth, *task.row_ranks, targets);
+  SmallClassGrower<SmallRankSearch> small(growth, *task.row_ranks, targets, buffers.nodes);
+  ClassGrower part(growth, buffers.class_part, buffers.class_part_room, buffers.nodes, targets,
+                   small, nullptr);
+  ClassGrower grower(growth, tile, buffers.class_room, buffers.nodes, targets, small, &part);
   if (task.rows.size() <= kNarrowRows) {
     fill_tile(tile, *task.ranked, task.rows, task.y, task.weights, 0.0, buffers.local_of);
     buffers.nodes.assign(1, {});
@@ -497,8 +515,10 @@ void grow_by_rows(const Growth& growth, TreeScratch::Buffers& buffers, exec::Cor
       grow_by_rows(growth, RandomSearch(growth, *task.row_values, buffers.sum_targets), buffers, 0,
                    frontier);
     } else {
-      grow_by_rows(growth, RandomSearch(growth, *task.row_values, buffers.class_targets), buffers,
-                   0, frontier);
+      RandomSearch search(growth, *task.row_values, buffers.class_targets);
+      SmallClassGrower<SmallValueSearch> small(growth, *task.row_values, buffers.class_targets,
+                                               buffers.nodes);
+      grow_by_rows(growth, search, buffers, 0, frontier, grow_with(small));
     }
     return;
   }
@@ -507,8 +527,10 @@ void grow_by_rows(const Growth& growth, TreeScratch::Buffers& buffers, exec::Cor
     return;
   }
   if (!sums) {
-    grow_by_rows(growth, SortedClassSearch(growth, *task.row_ranks, buffers.class_targets), buffers,
-                 0, frontier);
+    SortedClassSearch search(growth, *task.row_ranks, buffers.class_targets);
+    SmallClassGrower<SmallRankSearch> small(growth, *task.row_ranks, buffers.class_targets,
+                                            buffers.nodes);
+    grow_by_rows(growth, search, buffers, 0, frontier, grow_with(small));
     return;
   }
   SortedSumSearch search(growth, *task.row_ranks, buffers.sum_targets);

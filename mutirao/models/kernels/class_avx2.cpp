@@ -12,6 +12,8 @@ namespace avx2 {
 }  // namespace
 
 extern const ClassKernels kClassKernelsAvx2 = {.best_cut = avx2::best_cut,
-                                               .best_slot_cut = avx2::best_slot_cut};
+                                               .best_slot_cut = avx2::best_slot_cut,
+                                               .partition = avx2::partition,
+                                               .keep_left = avx2::keep_left};
 
 }  // namespace mutirao::models::internal

@@ -12,6 +12,8 @@ namespace baseline {
 }  // namespace
 
 extern const ClassKernels kClassKernelsBaseline = {.best_cut = baseline::best_cut,
-                                                   .best_slot_cut = baseline::best_slot_cut};
+                                                   .best_slot_cut = baseline::best_slot_cut,
+                                                   .partition = baseline::partition,
+                                                   .keep_left = baseline::keep_left};
 
 }  // namespace mutirao::models::internal
