@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "mutirao/core/error.hpp"
+#include "mutirao/core/signals_blocked.hpp"
 #include "mutirao/exec/internal/spawn_protocol.hpp"
 
 namespace mutirao::exec::internal {
@@ -101,13 +102,8 @@ void Spawner::spawn(std::uint64_t token, const Descriptors& descriptors,
                           "raise the limit on open files (ulimit -n)");
     watch(zygote_.get(), kZygote);
     watch(wake_.get(), kWake);
-    // Signals are for the program's own threads.
-    sigset_t all;
-    sigset_t before;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    const core::SignalsBlocked blocked;
     thread_ = std::thread([this] { run(); });
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
   if (gone_) replace_zygote();
   watch(read_end.get(), token);

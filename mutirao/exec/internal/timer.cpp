@@ -1,12 +1,13 @@
 #include "mutirao/exec/internal/timer.hpp"
 
-#include <csignal>
 #include <iterator>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include <pthread.h>
+
+#include "mutirao/core/signals_blocked.hpp"
 
 namespace mutirao::exec::internal {
 
@@ -18,18 +19,8 @@ Timer& Timer::current() {
 std::uint64_t Timer::at(TimePoint time, Action action, std::chrono::nanoseconds again) {
   const std::lock_guard lock(mutex_);
   if (!started_) {
-    // Signals are for the program's own threads.
-    sigset_t all;
-    sigset_t before;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    try {
-      std::thread([this] { run(); }).detach();
-    } catch (...) {
-      ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-      throw;
-    }
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    const core::SignalsBlocked blocked;
+    std::thread([this] { run(); }).detach();
     started_ = true;
   }
   const std::uint64_t ticket = ++last_ticket_;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -27,6 +26,7 @@
 #include "mutirao/core/mapping.hpp"
 #include "mutirao/core/memory_use.hpp"
 #include "mutirao/core/shared_memory.hpp"
+#include "mutirao/core/signals_blocked.hpp"
 #include "mutirao/exec/error.hpp"
 #include "mutirao/exec/internal/call.hpp"
 #include "mutirao/exec/internal/channel.hpp"
@@ -73,17 +73,8 @@ class StopListener {
 
  private:
   void start() {
-    sigset_t all;
-    sigset_t before;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    try {
-      std::thread([this] { listen(); }).detach();
-    } catch (...) {
-      ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-      throw;
-    }
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    const core::SignalsBlocked blocked;
+    std::thread([this] { listen(); }).detach();
     listening_ = true;
   }
   void listen() {

@@ -5,10 +5,10 @@
 #include <utility>
 
 #include <pthread.h>
-#include <csignal>
 
 #include "mutirao/core/error.hpp"
 #include "mutirao/core/file.hpp"
+#include "mutirao/core/signals_blocked.hpp"
 
 namespace mutirao::train::internal {
 
@@ -24,18 +24,8 @@ void DiskQueue::put(std::string path) {
   std::unique_lock lock(mutex_);
   throw_failure();
   if (!thread_.joinable()) {
-    // Signals are for the threads of the program.
-    sigset_t all;
-    sigset_t before;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    try {
-      thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
-    } catch (...) {
-      ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-      throw;
-    }
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    const core::SignalsBlocked blocked;
+    thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
   }
   if (std::find(waiting_.begin(), waiting_.end(), path) != waiting_.end()) return;
   waiting_.push_back(std::move(path));
