@@ -85,10 +85,6 @@ void AppendFile::append_line(std::string_view line) {
   }
 }
 
-void AppendFile::sync() {
-  if (::fdatasync(fd_.get()) != 0 && errno != EINVAL) fail_writing(path_, errno);
-}
-
 void AppendFile::truncate(std::size_t bytes) {
   if (::ftruncate(fd_.get(), static_cast<off_t>(bytes)) != 0) fail_writing(path_, errno);
 }

@@ -5,10 +5,10 @@
 // Guarantees: whoever opens the path of an AtomicFile sees what was there before or all of what
 // was written, also after a crash or a full disk, and after commit() a power cut as well. A line of
 // an AppendFile is written by one system call; one for which the disk has no room leaves nothing of
-// itself. Thread safety: one object, one
-// thread. Failure: core::IoError that names the path; its code is kOutOfSpace when the disk is
-// full. Lifetime: an AtomicFile that is destroyed before commit() leaves nothing behind; one whose
-// process is killed leaves a file that ends in kUnfinishedSuffix.
+// itself. Thread safety: one object, one thread. Failure: core::IoError that names the path; its
+// code is kOutOfSpace when the disk is full. Lifetime: an AtomicFile that is destroyed before
+// commit() leaves nothing behind; one whose process is killed leaves a file that ends in
+// kUnfinishedSuffix.
 
 #include <cstddef>
 #include <string>
@@ -53,8 +53,6 @@ class AppendFile {
   explicit AppendFile(std::string path);
   /// Appends `line` and a line break.
   void append_line(std::string_view line);
-  /// Puts what was appended on disk.
-  void sync();
   /// Takes away all but the first `bytes`.
   void truncate(std::size_t bytes);
   /// Keeps other processes from locking the file until this object, or the process, is gone; false

@@ -157,12 +157,13 @@ RunFolder::RunFolder(std::string path, const TrainConfig& config)
                                 "name another folder with --out");
   }
   if (fs::exists(status) && !fs::is_empty(path_, error)) {
-    throw core::InvalidArgument(
-        is_run_folder(path_) ? fmt::format("the folder {} holds a run", path_)
-                             : fmt::format("the folder {} is not empty", path_),
-        is_run_folder(path_)
-            ? fmt::format("go on with it: mutirao resume {}, or name another with --out", path_)
-            : "a run needs a folder of its own: name another with --out");
+    if (is_run_folder(path_)) {
+      throw core::InvalidArgument(
+          fmt::format("the folder {} holds a run", path_),
+          fmt::format("go on with it: mutirao resume {}, or name another with --out", path_));
+    }
+    throw core::InvalidArgument(fmt::format("the folder {} is not empty", path_),
+                                "a run needs a folder of its own: name another with --out");
   }
   const std::vector<std::string> missing = missing_folders(fs::path(path_).lexically_normal());
   try {
