@@ -10,6 +10,7 @@
 
 #include "mutirao/models/internal/class_targets.hpp"
 #include "mutirao/models/internal/rank_search.hpp"
+#include "mutirao/models/internal/weighted_class_counts.hpp"
 #include "mutirao/models/internal/whole_class_counts.hpp"
 
 namespace mutirao::models::internal {
@@ -38,9 +39,9 @@ class SortedClassSearch : public RankSearch<ClassTargets> {
             found.least + static_cast<std::uint32_t>(cut.left) - 1, found);
         return false;
       }
-      Best best;
-      if (worth_counting(found, n)) {
-        count(ranks, n, found, best);
+      WeightedClassCut best;
+      if (WeightedClassCounts::worth(found, n, targets_)) {
+        weighted_counts_.find(ranks, n, found, targets_, growth_, best);
       } else if (n < kMissingRank<NarrowEntry>) {
         sort_and_scan(ranks, n, found, narrow_, best);
       } else {
@@ -66,17 +67,6 @@ class SortedClassSearch : public RankSearch<ClassTargets> {
   }
 
  private:
-  /// The best cut so far: weights and measures of its sides.
-  struct Best {
-    double wl = 0.0;
-    double wr = 0.0;
-    double left = 0.0;
-    double right = 0.0;
-    double value = -1.0;        // what is compared
-    std::size_t left_rows = 0;  // 0: none yet
-    std::uint32_t rank = 0;
-    bool missing_left = false;
-  };
   struct Place {
     std::uint32_t rank = 0;
     bool has_missing = false;
@@ -87,29 +77,9 @@ class SortedClassSearch : public RankSearch<ClassTargets> {
     places_.push_back({.rank = rank, .has_missing = found.missing != 0});
   }
 
-  void consider(double wl, double left, double right, std::size_t left_rows, std::size_t n,
-                std::uint32_t rank, bool missing_left, Best& best) const noexcept {
-    const std::size_t least = growth_.limits.min_samples_leaf;
-    const double wr = targets_.weight() - wl;
-    if (left_rows < least || n - left_rows < least || wl < growth_.min_weight ||
-        wr < growth_.min_weight || !(wl * wr > 0.0))
-      return;
-    const double value =
-        targets_.entropy() ? left - x_log2_x(wl) + right - x_log2_x(wr) : left / wl + right / wr;
-    if (best.left_rows != 0 && !(value > best.value)) return;
-    best = {.wl = wl,
-            .wr = wr,
-            .left = left,
-            .right = right,
-            .value = value,
-            .left_rows = left_rows,
-            .rank = rank,
-            .missing_left = missing_left};
-  }
-
   template <class Entry>
   void sort_and_scan(const std::uint32_t* ranks, std::size_t n, const NodeRanks& found,
-                     std::vector<Entry>& list, Best& best) {
+                     std::vector<Entry>& list, WeightedClassCut& best) {
     if (list.size() < n) list.resize(n);
     sorter_.sort(ranks, n, found, list.data());
     for (const bool missing_left : {false, true}) {
@@ -124,7 +94,7 @@ class SortedClassSearch : public RankSearch<ClassTargets> {
 
   template <bool kEntropy, class Entry>
   void scan(const Entry* list, const std::uint32_t* ranks, std::size_t n, std::size_t missing,
-            bool missing_left, Best& best) {
+            bool missing_left, WeightedClassCut& best) {
     const std::size_t classes = targets_.classes();
     const std::uint16_t* class_of = targets_.class_of();
     const double* weights = targets_.weights();
@@ -158,70 +128,8 @@ class SortedClassSearch : public RankSearch<ClassTargets> {
     for (std::size_t i = 0; i < std::min(end, present); ++i) {
       move(row_of(list[i]));
       if (rank_of(list[i]) == rank_of(list[i + 1])) continue;
-      consider(wl, left, right, before + i + 1, n, ranks[row_of(list[i])], missing_left, best);
-    }
-  }
-
-  /// Whether the feature has so few values that counting them is less work than sorting.
-  bool worth_counting(const NodeRanks& found, std::size_t n) const noexcept {
-    constexpr std::size_t kMostSlots = 1024;
-    if (targets_.entropy() || found.missing == n) return false;
-    const std::size_t slots = found.most - found.least + 2;
-    const std::size_t vectors = (targets_.classes() + kLanes - 1) / kLanes;
-    return slots <= kMostSlots && slots * (4 + 8 * vectors) <= 6 * n;
-  }
-
-  static constexpr std::size_t kLanes = 8;
-  using Lanes __attribute__((vector_size(kLanes * sizeof(double)))) = double;
-
-  static double sum(const Lanes& lanes) noexcept {
-    return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) +
-           ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
-  }
-
-  void count(const std::uint32_t* ranks, std::size_t n, const NodeRanks& found, Best& best) {
-    const std::size_t vectors = (targets_.classes() + kLanes - 1) / kLanes;
-    const std::size_t stride = vectors * kLanes;
-    const std::uint32_t span = found.most - found.least + 1;
-    counts_.assign((span + 1) * vectors, Lanes{});
-    slot_rows_.assign(span + 1, 0);
-    auto* counts = reinterpret_cast<double*>(counts_.data());
-    const std::uint16_t* class_of = targets_.class_of();
-    const double* weights = targets_.weights();
-    for (std::size_t i = 0; i < n; ++i) {
-      const std::uint32_t slot = std::min(ranks[i] - found.least, span);
-      counts[slot * stride + class_of[i]] += weights[i];
-      ++slot_rows_[slot];
-    }
-    totals_.assign(vectors, Lanes{});
-    std::copy(targets_.totals().begin(), targets_.totals().end(),
-              reinterpret_cast<double*>(totals_.data()));
-    for (const bool missing_left : {false, true}) {
-      if (missing_left && found.missing == 0) break;
-      sides_of_.assign(vectors, Lanes{});
-      std::size_t left_rows = 0;
-      if (missing_left) {
-        std::copy_n(counts_.data() + span * vectors, vectors, sides_of_.data());
-        left_rows = found.missing;
-      }
-      for (std::uint32_t slot = 0; slot < span; ++slot) {
-        if (slot_rows_[slot] == 0) continue;
-        left_rows += slot_rows_[slot];
-        Lanes left = {};
-        Lanes right = {};
-        Lanes weight = {};
-        for (std::size_t v = 0; v < vectors; ++v) {
-          Lanes& side = sides_of_[v];
-          side += counts_[slot * vectors + v];
-          const Lanes rest = totals_[v] - side;
-          left += side * side;
-          right += rest * rest;
-          weight += side;
-        }
-        if (left_rows == n) break;
-        consider(sum(weight), sum(left), sum(right), left_rows, n, found.least + slot, missing_left,
-                 best);
-      }
+      best.consider(wl, left, right, before + i + 1, n, ranks[row_of(list[i])], missing_left,
+                    targets_, growth_);
     }
   }
 
@@ -240,16 +148,13 @@ class SortedClassSearch : public RankSearch<ClassTargets> {
   }
 
   WholeClassCounts whole_counts_;
+  WeightedClassCounts weighted_counts_;
   bool whole_;                 // all weights are whole numbers, and there are few classes
   std::vector<Place> places_;  // per feature that is looked at
   std::vector<NarrowEntry> narrow_;
   std::vector<WideEntry> wide_;
   std::vector<double> left_;  // per class of the node
   std::vector<double> right_;
-  std::vector<Lanes> counts_;  // slots x vectors
-  std::vector<Lanes> totals_;
-  std::vector<Lanes> sides_of_;
-  std::vector<std::uint32_t> slot_rows_;
 };
 
 }  // namespace mutirao::models::internal
