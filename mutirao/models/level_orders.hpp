@@ -30,12 +30,18 @@ class LevelOrders {
     /// What is seen in place of anything else: NaN for missing, or between two positions.
     float otherwise = std::numeric_limits<float>::quiet_NaN();
 
+    /// The position of a code that had training rows; NaN for anything else.
+    float trained_position(double code) const noexcept {
+      if (!(code >= 0.0 && code < static_cast<double>(positions.size())))
+        return std::numeric_limits<float>::quiet_NaN();
+      const auto index = static_cast<std::size_t>(code);
+      return static_cast<double>(index) == code ? positions[index]
+                                                : std::numeric_limits<float>::quiet_NaN();
+    }
     /// What trees see in place of a code, which may be NaN, or none.
     float position(double code) const noexcept {
-      if (!(code >= 0.0 && code < static_cast<double>(positions.size()))) return otherwise;
-      const auto index = static_cast<std::size_t>(code);
-      const bool known = static_cast<double>(index) == code && positions[index] == positions[index];
-      return known ? positions[index] : otherwise;
+      const float trained = trained_position(code);
+      return trained == trained ? trained : otherwise;
     }
     /// NaN is equal to NaN.
     bool operator==(const Column& other) const noexcept;

@@ -63,24 +63,29 @@ std::string repeated(OnnxGraph& graph, const std::string& x, std::span<const dou
   return graph.apply("Expand", {graph.row(row), target});
 }
 
+/// Columns first .. last - 1 of x.
+std::string columns_of(OnnxGraph& graph, const std::string& x, std::size_t first,
+                       std::size_t last) {
+  const auto one = [&](std::size_t value) {
+    const auto number = static_cast<std::int64_t>(value);
+    return graph.list(std::span(&number, 1));
+  };
+  return graph.apply("Slice", {x, one(first), one(last), one(1)});
+}
+
 /// x with the codes of categories as the trees of an estimator see them.
 std::string seen(OnnxGraph& graph, const std::string& x, std::size_t n_columns,
                  const LevelOrders& levels) {
   if (levels.empty()) return x;
-  const auto at = [&](std::size_t value) {
-    const auto number = static_cast<std::int64_t>(value);
-    return graph.list(std::span(&number, 1));
-  };
   std::vector<std::string> parts;
   std::size_t copied = 0;  // columns so far
   const auto copy_up_to = [&](std::size_t end) {
-    if (end > copied) parts.push_back(graph.apply("Slice", {x, at(copied), at(end), at(1)}));
+    if (end > copied) parts.push_back(columns_of(graph, x, copied, end));
     copied = end;
   };
   for (const LevelOrders::Column& each : levels.columns()) {
     copy_up_to(each.column);
-    const std::string codes =
-        graph.apply("Slice", {x, at(each.column), at(each.column + 1), at(1)});
+    const std::string codes = columns_of(graph, x, each.column, each.column + 1);
     std::string positions;
     {
       OnnxGraph::Attributes node = graph.open("LabelEncoder", {graph.cast(codes, OnnxType::kFloat)},
@@ -102,12 +107,9 @@ std::string seen(OnnxGraph& graph, const std::string& x, std::size_t n_columns,
   return graph.concatenate(parts);
 }
 
-std::string mean_of(OnnxGraph& graph, const std::string& x, const TreeNodes& trees) {
-  const std::string columns = seen(graph, x, trees.n_features(), trees.level_orders());
-  return graph.cast(add_trees(graph, columns, trees), OnnxType::kDouble);
-}
-
-std::string sum_of(OnnxGraph& graph, const std::string& x, const internal::BoostedTrees& trees) {
+/// What trees of either kind add up to, or their mean.
+template <class Trees>
+std::string output_of(OnnxGraph& graph, const std::string& x, const Trees& trees) {
   const std::string columns = seen(graph, x, trees.n_features(), trees.level_orders());
   return graph.cast(add_trees(graph, columns, trees), OnnxType::kDouble);
 }
@@ -133,12 +135,7 @@ std::string weighted(OnnxGraph& graph, const std::string& x, const Blend& blend,
   for (const BlendMember& member : blend.members()) {
     std::string columns = x;
     if (member.n_columns != 0) {
-      const auto one = [&](std::size_t value) {
-        const auto number = static_cast<std::int64_t>(value);
-        return graph.list(std::span(&number, 1));
-      };
-      columns = graph.apply("Slice", {x, one(member.first_column),
-                                      one(member.first_column + member.n_columns), one(1)});
+      columns = columns_of(graph, x, member.first_column, member.first_column + member.n_columns);
     }
     const std::string part =
         graph.apply("Mul", {add(graph, columns, *member.estimator), graph.scalar(member.weight)});
@@ -151,9 +148,9 @@ std::string weighted(OnnxGraph& graph, const std::string& x, const Blend& blend,
 std::string add_numbers(OnnxGraph& graph, const std::string& x, const Estimator& estimator) {
   if (const auto* blend = dynamic_cast<const Blend*>(&estimator))
     return weighted(graph, x, *blend, add_numbers);
-  if (const TreeNodes* trees = trees_of(estimator)) return mean_of(graph, x, *trees);
+  if (const TreeNodes* trees = trees_of(estimator)) return output_of(graph, x, *trees);
   if (const auto* boosted = dynamic_cast<const GradientBoostingRegressor*>(&estimator))
-    return sum_of(graph, x, boosted->trees());
+    return output_of(graph, x, boosted->trees());
   const auto line = [&](const auto& model) {
     const double intercept = model.intercept();
     return linear(graph, x, model.coefficients(), std::span(&intercept, 1));
@@ -192,12 +189,12 @@ std::string add_probabilities(OnnxGraph& graph, const std::string& x, const Esti
     return weighted(graph, x, *blend, add_probabilities);
   const std::size_t n_classes = estimator.n_classes();
   if (const TreeNodes* trees = trees_of(estimator)) {
-    std::string mean = mean_of(graph, x, *trees);
+    std::string mean = output_of(graph, x, *trees);
     if (n_classes > 2) return mean;
     return n_classes == 2 ? both(graph, mean) : graph.apply("Sub", {graph.scalar(1.0), mean});
   }
   if (const auto* boosted = dynamic_cast<const GradientBoostingClassifier*>(&estimator)) {
-    const std::string scores = sum_of(graph, x, boosted->trees());
+    const std::string scores = output_of(graph, x, boosted->trees());
     return probabilities(graph, scores, boosted->trees().outputs());
   }
   if (const auto* model = dynamic_cast<const LogisticRegression*>(&estimator)) {

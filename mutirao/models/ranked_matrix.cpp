@@ -3,7 +3,6 @@
 #include <array>
 #include <bit>
 #include <cmath>
-#include <limits>
 #include <string>
 #include <utility>
 
@@ -96,11 +95,8 @@ std::size_t reorder(std::span<const std::uint32_t> codes, std::span<const double
     std::size_t last = first + 1;
     while (last < codes.size() && (codes[last] & RankedMatrix::kNewValue) == 0) ++last;
     const std::size_t row = codes[first] & ~RankedMatrix::kNewValue;
-    const double code = column[row];
-    // A code that the fit knows is an index; the rows of the others are not trained on.
-    const float position = std::isnan(code) || code >= static_cast<double>(levels.positions.size())
-                               ? std::numeric_limits<float>::quiet_NaN()
-                               : levels.positions[static_cast<std::size_t>(code)];
+    // Rows without one are not trained on, or missing.
+    const float position = levels.trained_position(column[row]);
     if (std::isnan(position)) {
       for (std::size_t i = last; i-- > first;) order[--n] = codes[i] & ~RankedMatrix::kNewValue;
     } else {

@@ -23,7 +23,7 @@ ClassGrower::ClassGrower(const Growth& growth, Tile<NarrowEntry>& tile, ClassRoo
       class_kernels_(class_kernels(growth.task.instruction_set)),
       part_(part),
       cut_limits_{.min_rows = growth.limits.min_samples_leaf, .min_weight = growth.min_weight},
-      draw_(growth.task.x.cols) {}
+      draw_(growth.task.x.cols()) {}
 
 void ClassGrower::grow(const OpenNode& top) {
   room_.codes.resize(tile_.rows + 1);

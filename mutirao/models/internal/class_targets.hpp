@@ -32,8 +32,8 @@ class ClassTargets {
 
   void begin(const Growth& growth) {
     const TreeTask& task = growth.task;
-    class_of_.resize(task.x.rows);
-    weight_of_.resize(task.x.rows);
+    class_of_.resize(task.x.rows());
+    weight_of_.resize(task.x.rows());
     for (std::size_t i = 0; i < task.rows.size(); ++i) {
       const std::size_t row = task.rows[i];
       class_of_[row] = static_cast<std::uint16_t>(task.y[row]);
@@ -41,7 +41,7 @@ class ClassTargets {
     }
     whole_ = whole(growth);
     if (whole_) {
-      code_of_.resize(task.x.rows);
+      code_of_.resize(task.x.rows());
       for (const std::uint32_t row : task.rows)
         code_of_[row] = class_code(class_of_[row], weight_of_[row]);
     }

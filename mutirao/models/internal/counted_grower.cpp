@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
 
 #include "mutirao/core/error.hpp"
 
@@ -122,15 +121,14 @@ bool CountedGrower::constant(std::size_t feature) const noexcept {
 /// The best cut with the missing rows on the given side, if it is better.
 void CountedGrower::consider_cuts(std::size_t feature, const Sums& total, bool missing_left,
                                   SlotCut& best) const noexcept {
-  const Sums* const slots = slots_;
   const std::size_t missing = coded_.missing_slot(feature);
   // Missing rows on the left are added first, and the cut then lies between two present values.
   const std::size_t end = missing_left ? missing : missing + 1;
   Sums left;
-  if (missing_left) left = slots[missing];
+  if (missing_left) left = slots_[missing];
   std::size_t below = end;
   for (std::size_t slot = coded_.first_slot(feature); slot < end; ++slot) {
-    if (!(slots[slot].w > 0.0)) continue;
+    if (!(slots_[slot].w > 0.0)) continue;
     if (below != end) {
       const double wr = total.w - left.w;
       const double d = left.wy * total.w - total.wy * left.w;
@@ -144,8 +142,8 @@ void CountedGrower::consider_cuts(std::size_t feature, const Sums& total, bool m
             .above = slot};
       }
     }
-    left.wy += slots[slot].wy;
-    left.w += slots[slot].w;
+    left.wy += slots_[slot].wy;
+    left.w += slots_[slot].w;
     below = slot;
   }
 }

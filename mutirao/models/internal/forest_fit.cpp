@@ -159,8 +159,7 @@ TreeTables::TreeTables(const TrainingSet& training, const WeightedRows& rows, st
 
 TreeTask TreeTables::task(const WeightedRows& rows, std::uint64_t seed,
                           std::stop_token stop) const {
-  return {.x = training_.x,
-          .levels = &levels_,
+  return {.x = {training_.x, levels_},
           .ranked = ranked_,
           .coded = coded_.get(),
           .row_ranks = row_ranks_ ? &*row_ranks_ : nullptr,

@@ -26,7 +26,7 @@ constexpr double kPriorRows = 10.0;
 constexpr std::size_t kMostNumbers = 32;
 /// Levels that it has at most; the effects of larger categories are learned on what it leaves.
 constexpr std::size_t kMostLevels = 256;
-/// Codes are floats in model files of boosted trees.
+/// Positions of codes are floats.
 constexpr double kMostCode = 16777216.0;
 /// Rows are summed up in so many parts, whatever the number of threads.
 constexpr std::size_t kParts = 16;
@@ -38,10 +38,8 @@ struct Category {
   std::size_t column = 0;
   std::vector<double> weight;  // of the rows of each code
   bool has_missing = false;
-  std::size_t n_levels = 0;        // codes that have rows
-  std::size_t first = 0;           // of its codes' unknowns, if it is in the linear model
-  Matrix effects;                  // codes x outputs
-  std::vector<std::size_t> order;  // of codes that have rows, in the end
+  std::size_t first = 0;  // of its codes' unknowns, if it is in the linear model
+  Matrix effects;         // codes x outputs
 };
 
 struct Number {
@@ -122,8 +120,6 @@ Category category_of(const Rows& rows, std::size_t column) {
     if (code >= category.weight.size()) category.weight.resize(code + 1, 0.0);
     category.weight[code] += rows.weight(i);
   }
-  category.n_levels = static_cast<std::size_t>(std::count_if(
-      category.weight.begin(), category.weight.end(), [](double weight) { return weight > 0.0; }));
   return category;
 }
 

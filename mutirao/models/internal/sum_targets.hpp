@@ -18,8 +18,8 @@ class SumTargets {
  public:
   void begin(const Growth& growth) {
     const TreeTask& task = growth.task;
-    sums_.resize(task.x.rows);
-    y_.resize(task.x.rows);
+    sums_.resize(task.x.rows());
+    y_.resize(task.x.rows());
     for (std::size_t i = 0; i < task.rows.size(); ++i) {
       const std::size_t row = task.rows[i];
       const double weight = task.weights.empty() ? 1.0 : task.weights[i];

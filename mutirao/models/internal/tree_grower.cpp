@@ -16,7 +16,6 @@
 #include "mutirao/models/internal/growth.hpp"
 #include "mutirao/models/internal/random_search.hpp"
 #include "mutirao/models/internal/row_grower.hpp"
-#include "mutirao/models/internal/seen_matrix.hpp"
 #include "mutirao/models/internal/small_class_grower.hpp"
 #include "mutirao/models/internal/small_grower.hpp"
 #include "mutirao/models/internal/sorted_class_search.hpp"
@@ -307,10 +306,9 @@ float threshold_between(float below, float above) noexcept {
 
 /// All at the end: the values lie scattered in memory, and here one load need not wait for another.
 void set_thresholds(const TreeTask& task, std::vector<GrownNode>& nodes) {
-  const SeenMatrix seen = task.levels != nullptr ? SeenMatrix(task.x, *task.levels) : task.x;
   const auto value = [&](std::uint32_t row, std::size_t feature) {
     return task.coded != nullptr ? task.coded->value(task.coded->row(row)[feature])
-                                 : seen(row, feature);
+                                 : task.x(row, feature);
   };
   constexpr std::size_t kAhead = 16;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
@@ -385,7 +383,7 @@ void grow_frontier(const Growth& growth, std::vector<OpenNode>& frontier,
   if (budget == nullptr) {
     std::vector<OpenNode> none;
     Tile<NarrowEntry>& part = buffers.lanes[0].tile;
-    part.features = growth.task.x.cols;
+    part.features = growth.task.x.cols();
     // One for all of them: there are many, and each would make its lists anew.
     Grower<NarrowEntry> below(growth, part, buffers.nodes, nullptr, 1);
     for (const OpenNode& node : frontier) {
@@ -522,7 +520,7 @@ void grow_by_rows(const Growth& growth, TreeScratch::Buffers& buffers, exec::Cor
     }
     return;
   }
-  if (!sums && !looks_at_few(growth.limits, task.x.cols) && ClassGrower::possible(growth)) {
+  if (!sums && !looks_at_few(growth.limits, task.x.cols()) && ClassGrower::possible(growth)) {
     grow_classes(growth, buffers);
     return;
   }
@@ -581,7 +579,7 @@ GrownTree grow_tree(const TreeTask& task, const GrowthLimits& limits, TreeScratc
   }
   if (task.row_values == nullptr) set_thresholds(task, buffers.nodes);
   if (limits.ccp_alpha > 0.0) prune(buffers.nodes, limits.ccp_alpha, weight);
-  return pack(buffers.nodes, task.x.cols, weight, task.n_classes,
+  return pack(buffers.nodes, task.x.cols(), weight, task.n_classes,
               sums ? std::span<const double>{} : buffers.class_targets.distributions());
 }
 

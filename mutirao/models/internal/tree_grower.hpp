@@ -21,10 +21,10 @@
 #include <vector>
 
 #include "mutirao/core/instruction_set.hpp"
-#include "mutirao/data/matrix.hpp"
 #include "mutirao/exec/core_budget.hpp"
 #include "mutirao/models/internal/grown_nodes.hpp"
 #include "mutirao/models/internal/impurity.hpp"
+#include "mutirao/models/internal/seen_matrix.hpp"
 #include "mutirao/models/ranked_matrix.hpp"
 
 namespace mutirao::models::internal {
@@ -46,8 +46,7 @@ class RowRanks;
 class RowValues;
 
 struct TreeTask {
-  data::MatrixView x;
-  const LevelOrders* levels = nullptr;  ///< of its categories; null: it has none
+  SeenMatrix x;
   const RankedMatrix* ranked = nullptr;
   const CodedRows* coded = nullptr;       ///< of all rows of x, where that is worth it
   const RowRanks* row_ranks = nullptr;    ///< for classes, or where few features are looked at
